@@ -1,0 +1,1 @@
+//! What is due and what is feasible: weekly events, freezes, missed events, backward plans. Pure.

@@ -1,0 +1,1 @@
+//! Fulfil what gates need: scrapes, probes, GitHub, files.

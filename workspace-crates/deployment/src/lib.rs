@@ -1,0 +1,1 @@
+//! Drivers that bring a network up for a phase, and the conformance suite they pass.

@@ -1,0 +1,1 @@
+//! Source map, stable codes, spans, and their rendering as text, JSON and SARIF.

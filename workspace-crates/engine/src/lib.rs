@@ -1,0 +1,1 @@
+//! The sequence of a week: due events, deployments, evaluations, transitions, reports.

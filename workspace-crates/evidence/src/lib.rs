@@ -1,0 +1,1 @@
+//! Evidence records, the content-addressed store, and readers of other tools' files.

@@ -1,0 +1,1 @@
+//! Gate kinds as pure evaluators, soak, waivers, and the verdict of a phase.

@@ -1,0 +1,1 @@
+//! Signed, chained entries on a git branch: roles, chain verification, signing, storage.

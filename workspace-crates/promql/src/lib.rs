@@ -1,0 +1,1 @@
+//! PromQL evaluator over any sample source.

@@ -1,0 +1,1 @@
+//! Columnar sample store and append log.

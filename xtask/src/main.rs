@@ -1,0 +1,2 @@
+//! Thin task runner.
+fn main() {}
