@@ -1,1 +1,24 @@
-//! Columnar sample store and append log.
+//! Columnar sample store, append log and exposition parser.
+//!
+//! A *series* is a set of labels with samples in time; a *target* is what one scrape reads: series
+//! that share their timestamps. Times are whole milliseconds since the Unix epoch, as in Prometheus.
+//!
+//! Architecture invariant: this crate reads no clock and evaluates no query. Only [`SampleLog`]
+//! touches the disk.
+
+mod bytes;
+mod codec;
+mod column;
+pub mod exposition;
+mod labels;
+mod log;
+mod matcher;
+mod series;
+mod store;
+
+pub use codec::StoreError;
+pub use labels::{Labels, METRIC_NAME};
+pub use log::{LogError, Replay, SampleLog};
+pub use matcher::{Matcher, MatcherError};
+pub use series::{STALE_NAN, SampleSource, Series, SourceError, is_stale};
+pub use store::{AppendError, Store, TargetId};
