@@ -166,8 +166,10 @@ mod tests {
             Diagnostic::warning(codes::SYNTAX, "no place"),
         ];
         sort(&mut list);
-        let places: Vec<_> =
-            list.iter().map(|d| d.primary.as_ref().map(|l| (l.file.to_string(), l.start))).collect();
+        let places: Vec<_> = list
+            .iter()
+            .map(|d| d.primary.as_ref().map(|l| (l.file.to_string(), l.start)))
+            .collect();
         let place = |file: &str, start| Some((file.to_owned(), start));
         assert_eq!(places, [None, place("a", 2), place("a", 9), place("b", 1)]);
         assert_eq!(list[1].notes, ["in phase `x`"]);
