@@ -1,0 +1,254 @@
+//! The rules of single entries: place, roles, signers, bodies.
+
+use std::collections::BTreeSet;
+
+use base::{Digest, Duration, PhaseId, PrincipalId, Track};
+
+use super::{Fault, VerifiedLedger};
+use crate::body::{Approval, Body, EvaluationRef, Proposal, Waiver, Withdraw};
+use crate::entry::Entry;
+use crate::roles::{EVALUATOR, KeyRing, LEAD, PrincipalKind, ROOT, Roles};
+
+/// A proposal lapses after this many days at the latest.
+const PROPOSAL_DAYS_MAX: i64 = 14;
+/// A waiver lapses after this many days at the latest.
+const WAIVER_DAYS_MAX: i64 = 30;
+
+pub(super) fn check_place(
+    before: Option<&VerifiedLedger>,
+    entry: &Entry,
+    stored_at: u64,
+) -> Result<(), Fault> {
+    let place = before.map_or(0, VerifiedLedger::next_seq);
+    if entry.seq != place || stored_at != place {
+        return Err(Fault::Place { found: entry.seq });
+    }
+    let Some(ledger) = before else {
+        let opens = matches!(entry.body, Body::Genesis(_));
+        let bare = entry.ledger.is_none() && entry.prev.is_none();
+        return if opens && bare { Ok(()) } else { Err(Fault::NoGenesis) };
+    };
+    if matches!(entry.body, Body::Genesis(_)) {
+        return Err(Fault::GenesisTwice);
+    }
+    let expected = ledger.genesis().digest;
+    if entry.ledger != Some(expected) {
+        return Err(Fault::OtherLedger { expected, found: entry.ledger });
+    }
+    let expected = ledger.last().digest;
+    if entry.prev != Some(expected) {
+        return Err(Fault::Link { expected, found: entry.prev });
+    }
+    if entry.network != *ledger.network() {
+        let (expected, found) = (ledger.network().clone(), entry.network.clone());
+        return Err(Fault::OtherNetwork { expected, found });
+    }
+    let (time, before) = (entry.time, ledger.last().entry.time);
+    if time < before { Err(Fault::TimeBackwards { time, before }) } else { Ok(()) }
+}
+
+/// The roles that are in force after this entry, when it changes them.
+pub(super) fn new_roles(
+    before: Option<&VerifiedLedger>,
+    entry: &Entry,
+) -> Result<Option<(Roles, KeyRing)>, Fault> {
+    let roles = match &entry.body {
+        Body::Genesis(genesis) => &genesis.roles,
+        Body::Roles(change) => &change.roles,
+        _ => return Ok(None),
+    };
+    let expected = before.map_or(Some(1), |ledger| ledger.roles().version.checked_add(1));
+    if expected != Some(roles.version) {
+        let expected = expected.unwrap_or(u32::MAX);
+        return Err(Fault::RolesVersion { expected, found: roles.version });
+    }
+    let ring = KeyRing::new(roles).map_err(Fault::Roles)?;
+    Ok(Some((roles.clone(), ring)))
+}
+
+/// Whether those who signed may sign an entry of this kind.
+pub(super) fn check_signers(
+    before: Option<&VerifiedLedger>,
+    entry: &Entry,
+    new_roles: Option<&Roles>,
+    signers: &BTreeSet<PrincipalId>,
+) -> Result<(), Fault> {
+    let roles = [before.map(VerifiedLedger::roles), new_roles];
+    let in_force = || roles.iter().copied().flatten();
+    let threshold = |role: &str| in_force().all(|roles| roles.reaches_threshold(role, signers));
+    let one_of = |role: &str| {
+        in_force().any(|roles| signers.iter().any(|signer| roles.is_member(role, signer)))
+    };
+    let (allowed, needs) = match &entry.body {
+        Body::Genesis(_) => (threshold(ROOT), "the threshold of the role `root`"),
+        Body::Roles(_) => (
+            threshold(ROOT),
+            "the threshold of the role `root` under the roles before it and under its own",
+        ),
+        Body::Waiver(_) => (threshold(LEAD), "the threshold of the role `lead`"),
+        Body::Approval(one) => {
+            (signers.contains(&one.principal), "the signature of the one who approves")
+        }
+        // Whose approval it is, the rules about the body know.
+        Body::Withdraw(_) => (true, "the signature of the one who approved"),
+        _ => (
+            threshold(EVALUATOR) || one_of(LEAD),
+            "the threshold of the role `evaluator`, or a signature of the role `lead`",
+        ),
+    };
+    if allowed && !signers.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = signers.iter().map(|signer| format!("`{signer}`")).collect();
+    let signers = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+    Err(Fault::NotAllowed { kind: entry.body.kind(), needs: needs.to_owned(), signers })
+}
+
+/// What a body says has to fit what the ledger says before it.
+pub(super) fn check_body(
+    before: Option<&VerifiedLedger>,
+    entry: &Entry,
+    signers: &BTreeSet<PrincipalId>,
+) -> Result<(), Fault> {
+    let Some(ledger) = before else { return Ok(()) };
+    match &entry.body {
+        Body::Genesis(_) | Body::Roles(_) => Ok(()),
+        Body::Event(event) => check_event_name(&event.event),
+        Body::Proposal(proposal) => check_proposal(ledger, entry, proposal),
+        Body::Approval(approval) => check_approval(ledger, approval),
+        Body::Withdraw(withdraw) => check_withdraw(ledger, withdraw, signers),
+        Body::Waiver(waiver) => check_waiver(entry, waiver),
+        Body::Evaluation(one) => {
+            check_week(&one.week)?;
+            one.verdicts.keys().try_for_each(|key| check_verdict_key(key))
+        }
+        Body::Advance(one) => check_evaluation(ledger, one.evaluation),
+        Body::Hold(one) => check_evaluation(ledger, one.evaluation),
+        Body::Reset(one) => one.revokes.iter().try_for_each(|seq| check_revoked(ledger, *seq)),
+    }
+}
+
+fn check_event_name(name: &str) -> Result<(), Fault> {
+    // Event names have the form of ids, so that they are safe in paths, reports and shells.
+    PhaseId::new(name).map(|_| ()).map_err(|_| Fault::Field {
+        field: "event",
+        cause: "an event's name has a-z, 0-9, `.`, `_` and `-` only, 1 to 64 of them".to_owned(),
+    })
+}
+
+fn check_proposal(
+    ledger: &VerifiedLedger,
+    entry: &Entry,
+    proposal: &Proposal,
+) -> Result<(), Fault> {
+    check_expiry(entry, proposal.expires, PROPOSAL_DAYS_MAX)?;
+    let in_force = ledger.roles().version;
+    if proposal.roles_version != in_force {
+        return Err(Fault::Field {
+            field: "roles_version",
+            cause: format!("version {in_force} of the roles is in force"),
+        });
+    }
+    match ledger.by_digest(&proposal.evaluation).map(|found| &found.entry.body) {
+        Some(Body::Evaluation(_)) => Ok(()),
+        _ => Err(missing("the evaluation", &proposal.evaluation)),
+    }
+}
+
+fn check_approval(ledger: &VerifiedLedger, approval: &Approval) -> Result<(), Fault> {
+    let proposed = ledger.by_digest(&approval.proposal).map(|found| &found.entry.body);
+    if !matches!(proposed, Some(Body::Proposal(_))) {
+        return Err(missing("the proposal", &approval.proposal));
+    }
+    let roles = ledger.roles();
+    let human =
+        roles.principal(&approval.principal).is_some_and(|one| one.kind == PrincipalKind::Human);
+    if human && roles.is_member(&approval.role, &approval.principal) {
+        return Ok(());
+    }
+    Err(Fault::Field {
+        field: "principal",
+        cause: format!(
+            "`{}` is not a human with the role `{}`",
+            approval.principal,
+            approval.role.chars().take(64).collect::<String>()
+        ),
+    })
+}
+
+fn check_withdraw(
+    ledger: &VerifiedLedger,
+    withdraw: &Withdraw,
+    signers: &BTreeSet<PrincipalId>,
+) -> Result<(), Fault> {
+    match ledger.by_digest(&withdraw.approval).map(|found| &found.entry.body) {
+        Some(Body::Approval(approval)) if signers.contains(&approval.principal) => Ok(()),
+        Some(Body::Approval(approval)) => Err(Fault::Field {
+            field: "approval",
+            cause: format!("only `{}` can withdraw it", approval.principal),
+        }),
+        _ => Err(missing("the approval", &withdraw.approval)),
+    }
+}
+
+fn check_waiver(entry: &Entry, waiver: &Waiver) -> Result<(), Fault> {
+    if waiver.reason.trim().is_empty() {
+        return Err(Fault::Field { field: "reason", cause: "a waiver says why".to_owned() });
+    }
+    check_expiry(entry, waiver.expires, WAIVER_DAYS_MAX)
+}
+
+fn check_expiry(entry: &Entry, expires: base::Instant, days_max: i64) -> Result<(), Fault> {
+    let validity = expires - entry.time;
+    if validity.is_positive() && validity <= Duration::from_hours(24 * days_max) {
+        return Ok(());
+    }
+    Err(Fault::Expiry { expires, time: entry.time, days_max })
+}
+
+fn check_week(week: &str) -> Result<(), Fault> {
+    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u32>());
+    let sound = week.split_once("-W").is_some_and(|(year, week)| {
+        year.len() == 4
+            && week.len() == 2
+            && number(year).is_some()
+            && matches!(number(week), Some(Ok(1..=53)))
+    });
+    if sound {
+        return Ok(());
+    }
+    Err(Fault::Field { field: "week", cause: "a week is written such as `2026-W02`".to_owned() })
+}
+
+fn check_verdict_key(key: &str) -> Result<(), Fault> {
+    let sound = key.split_once('/').is_some_and(|(phase, track)| {
+        let tracks = [Track::Internal, Track::Public];
+        PhaseId::new(phase).is_ok() && tracks.iter().any(|known| known.to_string() == track)
+    });
+    if sound {
+        return Ok(());
+    }
+    Err(Fault::Field {
+        field: "verdicts",
+        cause: "a verdict is about `<phase>/internal` or `<phase>/public`".to_owned(),
+    })
+}
+
+fn check_evaluation(ledger: &VerifiedLedger, reference: EvaluationRef) -> Result<(), Fault> {
+    let found = ledger.get(reference.seq).filter(|found| found.digest == reference.digest);
+    match found.map(|found| &found.entry.body) {
+        Some(Body::Evaluation(_)) => Ok(()),
+        _ => Err(missing("the evaluation", &reference.digest)),
+    }
+}
+
+fn check_revoked(ledger: &VerifiedLedger, seq: u64) -> Result<(), Fault> {
+    match ledger.get(seq).map(|found| &found.entry.body) {
+        Some(Body::Advance(_)) => Ok(()),
+        _ => Err(Fault::Reference { what: format!("an `advance` at entry {seq:06}") }),
+    }
+}
+
+fn missing(what: &str, digest: &Digest) -> Fault {
+    Fault::Reference { what: format!("{what} {digest}") }
+}

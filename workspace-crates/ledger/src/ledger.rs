@@ -1,0 +1,108 @@
+use std::collections::BTreeMap;
+
+use base::NetworkId;
+
+use crate::chain::{self, Expectations, VerifiedLedger};
+use crate::entry::{Draft, Entry};
+use crate::error::Error;
+use crate::signing::Signer;
+use crate::store::{Head, LedgerStore, NewAppend};
+
+/// A store whose entries have been verified, and that only takes entries that verify.
+#[derive(Debug)]
+pub struct Ledger<S> {
+    store: S,
+    head: Option<Head>,
+    view: VerifiedLedger,
+}
+
+impl<S: LedgerStore> Ledger<S> {
+    /// Reads and verifies everything in `store`.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] when there is no genesis entry; [`Error::Chain`] when the ledger is not
+    /// valid or not the expected one.
+    pub fn open(store: S, expected: &Expectations) -> Result<Self, Error> {
+        let snapshot = store.snapshot()?;
+        if snapshot.entries.is_empty() {
+            return Err(Error::Empty);
+        }
+        let view = chain::verify_expecting(&snapshot.entries, expected)?;
+        Ok(Self { store, head: snapshot.head, view })
+    }
+
+    /// Writes the genesis entry into an empty store.
+    ///
+    /// # Errors
+    /// When the store is not empty, the draft is no valid genesis entry, or the store fails.
+    pub fn create(
+        store: S,
+        network: NetworkId,
+        draft: Draft,
+        signers: &[&dyn Signer],
+        files: BTreeMap<String, Vec<u8>>,
+    ) -> Result<Self, Error> {
+        let snapshot = store.snapshot()?;
+        if let Some(first) = snapshot.entries.first() {
+            return Err(Error::NotEmpty(base::Digest::of(&first.bytes)));
+        }
+        let mut new = NewAppend::signed(&Entry::genesis(network, draft), signers)?;
+        new.files = files;
+        let view = chain::verify(&[new.raw()]).map_err(Error::Refused)?;
+        let head = store.append(&new, snapshot.head.as_ref())?;
+        Ok(Self { store, head: Some(head), view })
+    }
+
+    /// The verified entries.
+    #[must_use]
+    pub fn view(&self) -> &VerifiedLedger {
+        &self.view
+    }
+
+    /// The store's head that the view belongs to.
+    #[must_use]
+    pub fn head(&self) -> Option<&Head> {
+        self.head.as_ref()
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// Signs, verifies and appends one entry with its files, in one step.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the entry would not be valid. [`Error::is_conflict`] tells that
+    /// somebody else appended first: call [`Ledger::refresh`], look at the new entries, and
+    /// decide anew. Nothing was appended in either case.
+    pub fn append(
+        &mut self,
+        draft: Draft,
+        signers: &[&dyn Signer],
+        files: BTreeMap<String, Vec<u8>>,
+    ) -> Result<(), Error> {
+        let mut new = NewAppend::signed(&self.view.entry_for(draft), signers)?;
+        new.files = files;
+        let checked = self.view.check_next(&new.raw()).map_err(Error::Refused)?;
+        self.head = Some(self.store.append(&new, self.head.as_ref())?);
+        self.view.accept(checked);
+        Ok(())
+    }
+
+    /// Reads and verifies what others have appended since; tells how many entries that were.
+    ///
+    /// # Errors
+    /// When the store cannot be read, a new entry is not valid, or the entries that were
+    /// verified before are no longer the beginning of the ledger.
+    pub fn refresh(&mut self) -> Result<usize, Error> {
+        if self.store.head()? == self.head {
+            return Ok(0);
+        }
+        let snapshot = self.store.snapshot()?;
+        let added = self.view.extend(&snapshot.entries)?;
+        self.head = snapshot.head;
+        Ok(added)
+    }
+}
