@@ -1,1 +1,23 @@
-//! Drivers that bring a network up for a phase, and the conformance suite they pass.
+//! Drivers that bring a network up for a phase, run it, observe it and take it down.
+//!
+//!
+//! Architecture invariant: a driver judges nothing. It reports what it saw; missing data stays
+//! missing.
+
+mod definition_tables;
+mod driver;
+mod error;
+mod observation;
+mod plan;
+mod spec;
+mod status;
+mod subject;
+
+pub use definition_tables::{network_spec, scheduled_action};
+pub use driver::{Driver, Progress, RpcAnswer};
+pub use error::DriverError;
+pub use observation::Observation;
+pub use plan::{Capabilities, Plan, PlannedAction};
+pub use spec::DeploymentSpec;
+pub use status::{DeploymentState, NodeState, NodeStatus, Status};
+pub use subject::{intervals, subject, subject_of};

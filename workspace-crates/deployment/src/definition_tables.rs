@@ -1,0 +1,52 @@
+use base::NetworkId;
+use definition::{Operation, Params};
+use devnet::{NetworkSpec, ScheduledAction};
+use diagnostics::{Diagnostic, codes};
+
+/// The network that a stage's `[network]` table describes, with its name and seed.
+///
+/// # Errors
+/// Every mistake of the table at the place where it stands: unknown keys, values of a wrong type,
+/// and values that no network can have.
+pub fn network_spec(
+    params: &Params,
+    id: &NetworkId,
+    seed: u64,
+) -> Result<NetworkSpec, Vec<Diagnostic>> {
+    let own: Vec<_> = ["network", "seed"]
+        .into_iter()
+        .filter(|key| params.get(key).is_some())
+        .map(|key| {
+            let message = format!("`{key}` is given by the deployment, not by the definition");
+            params.problem(codes::UNKNOWN_KEY, key, message)
+        })
+        .collect();
+    if !own.is_empty() {
+        return Err(own);
+    }
+    let mut spec: NetworkSpec = params.deserialize()?;
+    spec.network = id.clone();
+    spec.seed = seed;
+    spec.check().map_err(|problems| {
+        let describe = |problem: devnet::SpecError| {
+            params.problem(codes::BAD_NETWORK, problem.field, problem.to_string())
+        };
+        problems.into_iter().map(describe).collect::<Vec<_>>()
+    })?;
+    Ok(spec)
+}
+
+/// The action that an operation of a phase performs.
+///
+/// # Errors
+/// When the action's table is not one that a driver knows.
+pub fn scheduled_action(operation: &Operation) -> Result<ScheduledAction, Vec<Diagnostic>> {
+    let action = operation.action.deserialize().map_err(|problems| {
+        // What serde finds wrong here is always the operation.
+        problems
+            .into_iter()
+            .map(|problem| Diagnostic { code: codes::BAD_OPERATION, ..problem })
+            .collect::<Vec<_>>()
+    })?;
+    Ok(ScheduledAction { id: operation.id.clone(), at: operation.at, action })
+}

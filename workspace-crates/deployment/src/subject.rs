@@ -1,0 +1,86 @@
+use std::collections::BTreeMap;
+
+use base::{CanonicalError, Digest, Subject, canonical_json};
+use devnet::names;
+use evidence::{Event, SubjectInterval};
+
+use crate::DeploymentSpec;
+
+/// The rollup that the registry points to when a network is born.
+const FIRST_ROLLUP: u32 = 1;
+/// The artifact's name in subjects.
+const NODE_ARTIFACT: &str = "devnet-node";
+
+/// What a network of simulated nodes is, while they run the client `node_version` and the registry
+/// points to the first rollup. Its artifact is the client's name and version.
+///
+/// # Errors
+/// When the specification has no canonical form.
+pub fn subject(spec: &DeploymentSpec, node_version: u32) -> Result<Subject, CanonicalError> {
+    subject_of(spec, None, node_version, FIRST_ROLLUP)
+}
+
+/// What a network is, while its nodes run the client `node_version` and its registry points to
+/// `rollup`; `binary` is the digest of the executable that runs as every node, where there is one.
+///
+/// # Errors
+/// When the specification has no canonical form.
+pub fn subject_of(
+    spec: &DeploymentSpec,
+    binary: Option<Digest>,
+    node_version: u32,
+    rollup: u32,
+) -> Result<Subject, CanonicalError> {
+    let client = format!("{NODE_ARTIFACT}/{}/{node_version}", env!("CARGO_PKG_VERSION"));
+    let mut artifact = client.into_bytes();
+    artifact.extend(binary.iter().flat_map(|digest| digest.0));
+    Ok(Subject {
+        network: spec.network.network.clone(),
+        artifacts: BTreeMap::from([(NODE_ARTIFACT.to_owned(), Digest::of(&artifact))]),
+        configuration: configuration(spec, rollup)?,
+        versions: BTreeMap::from([
+            (NODE_ARTIFACT.to_owned(), node_version.to_string()),
+            ("rollup".to_owned(), rollup.to_string()),
+        ]),
+    })
+}
+
+/// The configuration leaves out what may differ between two runs of the same thing: the network's
+/// name and its seed. The client's version belongs to the artifact.
+fn configuration(spec: &DeploymentSpec, rollup: u32) -> Result<Digest, CanonicalError> {
+    let mut value = serde_json::to_value(&spec.network)?;
+    if let Some(fields) = value.as_object_mut() {
+        for own in ["network", "seed", "node_version"] {
+            fields.remove(own);
+        }
+        fields.insert("rollup".to_owned(), rollup.into());
+    }
+    Ok(Digest::of(&canonical_json(&value)?))
+}
+
+/// From when on which subject ran: a client upgrade begins a new one when its first node is about
+/// to be replaced, and a governance upgrade when the registry points to another rollup.
+///
+/// # Errors
+/// When the specification has no canonical form.
+pub fn intervals(
+    spec: &DeploymentSpec,
+    binary: Option<Digest>,
+    started: base::Instant,
+    events: &[Event],
+) -> Result<Vec<SubjectInterval>, CanonicalError> {
+    let (mut version, mut rollup) = (spec.network.node_version, FIRST_ROLLUP);
+    let first = subject_of(spec, binary, version, rollup)?;
+    let mut found = vec![SubjectInterval { from: started, subject: first }];
+    for event in events {
+        let Ok(stated) = event.attribute("version").parse::<u32>() else { continue };
+        match event.name.as_str() {
+            names::UPGRADE_STARTED if stated != version => version = stated,
+            names::GOVERNANCE_EXECUTED if stated != rollup => rollup = stated,
+            _ => continue,
+        }
+        let subject = subject_of(spec, binary, version, rollup)?;
+        found.push(SubjectInterval { from: event.at, subject });
+    }
+    Ok(found)
+}
