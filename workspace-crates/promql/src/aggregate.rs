@@ -1,0 +1,120 @@
+//! Aggregations over series.
+
+use std::collections::BTreeMap;
+
+use samples::{Labels, METRIC_NAME};
+
+use crate::ast::{Aggregate, Aggregation, By};
+use crate::column::{ABSENT, Column, is_metric_label, is_present};
+use crate::error::Failure;
+use crate::eval::{Context, Grid, Vector};
+use crate::number::{Moments, Sum, running_mean};
+use crate::rank;
+use crate::window_functions::{greatest, least};
+
+/// Series that are aggregated together.
+pub(crate) struct Group {
+    pub(crate) labels: Labels,
+    pub(crate) drops_name: bool,
+    pub(crate) columns: Vec<Column>,
+}
+
+pub(crate) fn evaluate(
+    ctx: &Context<'_>,
+    aggregate: &Aggregate,
+    grid: Grid,
+) -> Result<Vector, Failure> {
+    let parameter =
+        aggregate.parameter.as_ref().map(|node| ctx.evaluate(node, grid)).transpose()?;
+    let columns = ctx.vector(&aggregate.expr, grid)?;
+    let groups = group(&aggregate.by, columns);
+    ctx.charge(groups.len().saturating_mul(grid.count))?;
+    match aggregate.operator {
+        Aggregation::TopK
+        | Aggregation::BottomK
+        | Aggregation::LimitK
+        | Aggregation::Quantile
+        | Aggregation::CountValues => {
+            rank::evaluate(ctx, aggregate.operator, groups, parameter, grid)
+        }
+        operator => {
+            let columns: Result<Vec<Column>, Failure> = groups
+                .into_iter()
+                .map(|group| {
+                    ctx.check_cancelled()?;
+                    let values = combine(operator, &group.columns, grid.count);
+                    Ok(Column { labels: group.labels, drops_name: group.drops_name, values })
+                })
+                .collect();
+            Ok(columns?.into())
+        }
+    }
+}
+
+fn group(by: &By, columns: Vec<Column>) -> Vec<Group> {
+    let mut groups: BTreeMap<Labels, Group> = BTreeMap::new();
+    for column in columns {
+        let labels = match by {
+            By::These(names) => column.labels.filtered(|name| names.iter().any(|n| n == name)),
+            By::AllBut(names) => column
+                .labels
+                .filtered(|name| !is_metric_label(name) && !names.iter().any(|n| n == name)),
+        };
+        let group = groups.entry(labels.clone()).or_insert_with(|| Group {
+            labels,
+            drops_name: false,
+            columns: Vec::new(),
+        });
+        // A name that is to be dropped stays to be dropped where it was grouped by.
+        group.drops_name |= column.drops_name && !group.labels.get(METRIC_NAME).is_empty();
+        group.columns.push(column);
+    }
+    groups.into_values().collect()
+}
+
+fn combine(operator: Aggregation, columns: &[Column], steps: usize) -> Vec<f64> {
+    match operator {
+        Aggregation::Sum => fold(columns, steps, Sum::of, Sum::add, |sum, _, _| sum.value()),
+        Aggregation::Avg => fold(columns, steps, Sum::of, Sum::add, |sum, count, step| {
+            sum.mean(count).unwrap_or_else(|| {
+                running_mean(columns.iter().map(|c| c.values[step]).filter(|v| is_present(*v)))
+            })
+        }),
+        Aggregation::Min => fold(columns, steps, |v| v, least, |least, _, _| least),
+        Aggregation::Max => fold(columns, steps, |v| v, greatest, |greatest, _, _| greatest),
+        Aggregation::Count => fold(columns, steps, |_| (), |(), ()| (), |(), count, _| count),
+        Aggregation::Stddev => {
+            fold(columns, steps, Moments::of, Moments::add, |m, _, _| m.variance().sqrt())
+        }
+        Aggregation::Stdvar => {
+            fold(columns, steps, Moments::of, Moments::add, |m, _, _| m.variance())
+        }
+        _ => fold(columns, steps, |_| (), |(), ()| (), |(), _, _| 1.0),
+    }
+}
+
+/// Folds the columns step by step, column after column, as they lie in memory.
+fn fold<T: Copy>(
+    columns: &[Column],
+    steps: usize,
+    leaf: impl Fn(f64) -> T,
+    join: impl Fn(T, T) -> T,
+    finish: impl Fn(T, f64, usize) -> f64,
+) -> Vec<f64> {
+    let mut folds: Vec<Option<(T, f64)>> = vec![None; steps];
+    for column in columns {
+        for (fold, value) in folds.iter_mut().zip(&column.values) {
+            if is_present(*value) {
+                let one = leaf(*value);
+                *fold = Some(match *fold {
+                    None => (one, 1.0),
+                    Some((all, count)) => (join(all, one), count + 1.0),
+                });
+            }
+        }
+    }
+    let finished = folds.into_iter().enumerate();
+    finished
+        .map(|(step, fold)| fold.map_or(ABSENT, |(all, count)| finish(all, count, step)))
+        .collect()
+}

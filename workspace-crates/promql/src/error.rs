@@ -1,0 +1,103 @@
+/// Why a text is not a query that this crate evaluates.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// The text is not PromQL.
+    #[error("`{query}` is not PromQL: {reason}")]
+    Syntax {
+        /// The text, shortened.
+        query: String,
+        /// What the parser says.
+        reason: String,
+    },
+    /// The text is PromQL, but uses something that is not supported here.
+    #[error("`{query}` uses {construct}, which is not supported here{}", at(*position))]
+    Unsupported {
+        /// The text, shortened.
+        query: String,
+        /// What is not supported, in words.
+        construct: String,
+        /// Where it stands: bytes from the beginning of the text, where that is known.
+        position: Option<usize>,
+    },
+    /// A subquery leaves its step to the server, whose setting would change the result.
+    #[error("`{query}` has a subquery without a step: write it, such as `[1h:1m]`")]
+    SubqueryWithoutStep {
+        /// The text, shortened.
+        query: String,
+    },
+    /// The text is longer, or nested deeper, than any query that people write.
+    #[error(
+        "`{query}` is too long or nested too deeply: at most {length_max} bytes and {depth_max} levels"
+    )]
+    TooLarge {
+        /// The text, shortened.
+        query: String,
+        /// The longest text that is taken, in bytes.
+        length_max: usize,
+        /// The deepest nesting that is taken.
+        depth_max: usize,
+    },
+}
+
+fn at(position: Option<usize>) -> String {
+    position.map_or_else(String::new, |bytes| format!(" (at byte {bytes})"))
+}
+
+/// Why a query has no result. This is never the same as an empty result.
+#[derive(Debug, thiserror::Error)]
+#[error("`{query}` could not be evaluated: {failure}")]
+pub struct EvalError {
+    /// The text of the query.
+    pub query: String,
+    /// What went wrong.
+    #[source]
+    pub failure: Failure,
+}
+
+/// What went wrong in an evaluation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The samples could not be read.
+    #[error(transparent)]
+    Source(#[from] samples::SourceError),
+    /// More samples than allowed would be held at once.
+    #[error("it needs more than {limit} samples: shorten the range, or lengthen the step")]
+    TooManySamples {
+        /// [`Limits::max_samples`](crate::Limits::max_samples).
+        limit: u64,
+    },
+    /// The range has more steps than allowed.
+    #[error("{steps} steps are more than {limit}: shorten the range, or lengthen the step")]
+    TooManySteps {
+        /// The steps asked for.
+        steps: u64,
+        /// [`Limits::max_steps`](crate::Limits::max_steps).
+        limit: u64,
+    },
+    /// The caller withdrew the query, or its time was up.
+    #[error("it was cancelled")]
+    Cancelled,
+    /// The step is not positive, or the end comes before the start.
+    #[error("the range is empty: the step must be positive and the end not before the start")]
+    EmptyRange,
+    /// Only scalars and vectors can be evaluated over a range.
+    #[error("a query over a range must give numbers, not {0}")]
+    NotARangeQuery(&'static str),
+    /// Two series of the result have the same labels at the same time.
+    #[error("two series of the result have the same labels {labels}")]
+    DuplicateSeries {
+        /// The labels.
+        labels: String,
+    },
+    /// The two sides of a binary operator do not match one to one, or one to many as stated.
+    #[error("{reason} for the labels {labels}")]
+    Matching {
+        /// What is ambiguous.
+        reason: &'static str,
+        /// The labels of the group.
+        labels: String,
+    },
+    /// A parameter of a function or aggregation cannot be used.
+    #[error("{0}")]
+    Parameter(String),
+}
