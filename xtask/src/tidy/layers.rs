@@ -1,6 +1,8 @@
-//! Layers, and dependencies that have one owner.
-use super::Problem;
+//! Layers, their table in ARCHITECTURE.md, and dependencies that have one owner.
 use super::crates::Crate;
+use super::{Problem, Tree};
+
+const TABLE: &str = "ARCHITECTURE.md";
 
 /// Libraries that only these crates may use, so that replacing one is a change in one place.
 const OWNERS: &[(&str, &[&str])] =
@@ -8,6 +10,37 @@ const OWNERS: &[(&str, &[&str])] =
 
 pub(crate) fn check(crates: &[Crate]) -> Vec<Problem> {
     crates.iter().flat_map(|one| upward(one, crates).into_iter().chain(owners(one))).collect()
+}
+
+/// The table of the crates has a row for every crate, with its layer, and for no other.
+pub(crate) fn check_table(crates: &[Crate], tree: &Tree) -> Vec<Problem> {
+    let text = tree.file(TABLE).map_or("", |file| file.text.as_str());
+    let mut problems = Vec::new();
+    let mut wrong = |line: usize, message: String| {
+        let cure = "make the table and the manifests say the same";
+        problems.push(Problem::new(TABLE, line, "layers", message, cure));
+    };
+    let rows: Vec<(usize, u64, &str)> = text.lines().enumerate().filter_map(row).collect();
+    for one in crates {
+        let expected = (one.layer.unwrap_or_default(), one.name.as_str());
+        if !rows.iter().any(|&(_, layer, name)| (layer, name) == expected) {
+            wrong(1, format!("no row `| {} | `{}` | … |`", expected.0, one.name));
+        }
+    }
+    for (line, _, name) in rows {
+        if !crates.iter().any(|one| one.name == name) {
+            wrong(line, format!("there is no crate `{name}`"));
+        }
+    }
+    problems
+}
+
+/// A row `| 4 | `gates` | purpose |` with its line.
+fn row((index, line): (usize, &str)) -> Option<(usize, u64, &str)> {
+    let mut cells = line.split('|').map(str::trim).skip(1);
+    let layer = cells.next()?.parse().ok()?;
+    let name = cells.next()?.strip_prefix('`')?.strip_suffix('`')?;
+    Some((index + 1, layer, name))
 }
 
 /// Development dependencies may point anywhere: they are not in what is shipped.
@@ -97,6 +130,18 @@ mod tests {
     #[test]
     fn a_crate_without_a_layer_is_a_problem() {
         assert_eq!(check(&[one("base", None, &[])]).len(), 1);
+    }
+
+    #[test]
+    fn the_table_and_the_manifests_say_the_same() {
+        let crates = [one("base", Some(0), &[]), one("gates", Some(4), &[])];
+        let found = |table| check_table(&crates, &Tree::of(&[(TABLE, table)]));
+        assert_eq!(found("| 0 | `base` | a |\n| 4 | `gates` | b |\n"), []);
+        assert_eq!(found("| 0 | `base` | a |\n| 3 | `gates` | b |\n").len(), 1);
+        assert_eq!(found("| 0 | `base` | a |\n").len(), 1);
+        let extra = found("| 0 | `base` | a |\n| 4 | `gates` | b |\n| 5 | `gone` | c |\n");
+        assert_eq!(extra.iter().map(|problem| problem.line).collect::<Vec<_>>(), [3]);
+        assert_eq!(check_table(&crates, &Tree::default()).len(), 2);
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub(crate) fn run() -> Result<(), Error> {
     let tree = Tree::load(&root())?;
     let crates = crates::load(&root())?;
     let mut problems = layers::check(&crates);
+    problems.extend(layers::check_table(&crates, &tree));
     problems.extend(manifests::check(&crates));
     problems.extend(registration::check(&tree));
     problems.extend(links::check(&tree));
