@@ -10,16 +10,22 @@ mod block;
 mod crypto;
 mod event;
 mod fault;
+mod follower;
 mod identity;
 mod job;
+mod l1;
+mod load;
 mod machine;
+mod mempool;
 mod message;
 mod metrics;
 mod proof;
+mod prover;
 mod record;
 mod spec;
 mod state;
 mod transaction;
+mod validator;
 mod wire;
 
 pub use block::{Block, Committee, Header, PostedBlock, quorum};
@@ -45,3 +51,22 @@ pub use spec::{NetworkSpec, SmallMempools, SpecError};
 pub use state::{Account, ExecutionError, State, execute};
 pub use transaction::{Deposit, Transaction, TransactionBatch};
 pub use wire::{MESSAGE_BYTES_MAX, WIRE_VERSION, Wire, WireError, decode, encode};
+
+/// The program of one node, by its role.
+///
+/// # Errors
+/// When the network has no such node.
+pub fn build(config: NodeConfig) -> Result<Box<dyn Machine>, UnknownNode> {
+    match config.spec.role_of(config.id) {
+        Some(Role::L1) => Ok(Box::new(l1::L1::new(config))),
+        Some(Role::Load) => Ok(Box::new(load::Load::new(config))),
+        Some(Role::Validator) => Ok(Box::new(validator::Validator::new(config))),
+        Some(Role::Prover) => Ok(Box::new(prover::Prover::new(config))),
+        None => Err(UnknownNode(config.id)),
+    }
+}
+
+/// A node that the network does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the network has no node {}", .0.0)]
+pub struct UnknownNode(pub NodeId);
