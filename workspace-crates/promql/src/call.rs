@@ -3,10 +3,11 @@
 use samples::{Labels, METRIC_NAME};
 
 use crate::ast::{Node, Selector};
-use crate::column::{ABSENT, Column, is_present};
+use crate::column::{self, ABSENT, Column, is_present};
 use crate::error::Failure;
 use crate::eval::{Context, Evaluated, Grid, Vector, mistyped};
 use crate::function::Function;
+use crate::window_functions::{greatest, least};
 use crate::{histogram, label_functions, select, time_functions, window_functions};
 
 pub(crate) fn evaluate(
@@ -20,6 +21,12 @@ pub(crate) fn evaluate(
         Function::Pi => return Ok(Evaluated::Scalar(vec![std::f64::consts::PI; grid.count])),
         Function::Time => return Ok(Evaluated::Scalar(call.times())),
         Function::Scalar => return call.to_scalar(),
+        Function::MinOf => return call.of_two(least),
+        Function::MaxOf => return call.of_two(greatest),
+        Function::Start => return Ok(call.constant(ctx.outer.start_ms)),
+        Function::End => return Ok(call.constant(ctx.outer.end_ms())),
+        Function::Range => return Ok(call.constant(ctx.outer.end_ms() - ctx.outer.start_ms)),
+        Function::Step => return Ok(call.constant(ctx.outer.interval_ms())),
         Function::Sort | Function::SortDesc => call.sorted(matches!(function, Function::Sort))?,
         Function::SortByLabel | Function::SortByLabelDesc => {
             call.sorted_by_label(matches!(function, Function::SortByLabel))?
@@ -45,6 +52,7 @@ pub(crate) fn evaluate(
         Function::HistogramQuantile => {
             histogram::quantile(call.vector(1)?, &call.scalar(0)?)?.into()
         }
+        Function::HistogramQuantiles => call.quantiles()?.into(),
         Function::HistogramFraction => {
             histogram::fraction(call.vector(2)?, &call.scalar(0)?, &call.scalar(1)?)?.into()
         }
@@ -86,6 +94,32 @@ impl Call<'_> {
     /// The evaluation times in seconds.
     fn times(&self) -> Vec<f64> {
         self.grid.times().map(|ms| ms as f64 / 1_000.0).collect()
+    }
+
+    fn constant(&self, ms: i64) -> Evaluated {
+        Evaluated::Scalar(vec![ms as f64 / 1_000.0; self.grid.count])
+    }
+
+    /// NaN if either is.
+    fn of_two(&self, choose: fn(f64, f64) -> f64) -> Result<Evaluated, Failure> {
+        let pairs = self.scalar(0)?.into_iter().zip(self.scalar(1)?);
+        let either = |(a, b): (f64, f64)| {
+            if a.is_nan() || b.is_nan() { f64::NAN } else { choose(a, b) }
+        };
+        Ok(Evaluated::Scalar(pairs.map(either).collect()))
+    }
+
+    /// `histogram_quantiles`: several quantiles at once, told apart by a label.
+    fn quantiles(&self) -> Result<Vec<Column>, Failure> {
+        let Some(Node::Text(label)) = self.arguments.get(1) else { return Err(mistyped("a text")) };
+        let buckets = self.vector(0)?;
+        let mut results = Vec::new();
+        for index in 2..self.arguments.len() {
+            let fractions = self.scalar(index)?;
+            let columns = histogram::quantile(buckets.clone(), &fractions)?;
+            results.extend(label_functions::split_by_value(columns, label, &fractions)?);
+        }
+        column::merge(results)
     }
 
     fn mapped(&self, f: impl Fn(f64) -> f64) -> Result<Vec<Column>, Failure> {

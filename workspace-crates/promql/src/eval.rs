@@ -123,6 +123,11 @@ impl Grid {
         self.time(self.count - 1)
     }
 
+    /// The time between two steps; none for an instant.
+    pub(crate) fn interval_ms(&self) -> i64 {
+        if self.count > 1 { self.step_ms } else { 0 }
+    }
+
     pub(crate) fn times(&self) -> impl Iterator<Item = i64> {
         let grid = *self;
         (0..grid.count).map(move |step| grid.time(step))
@@ -175,7 +180,7 @@ pub(crate) fn mistyped(expected: &str) -> Failure {
 pub(crate) struct Context<'a> {
     pub(crate) source: &'a dyn SampleSource,
     limits: &'a Limits,
-    outer: Grid,
+    pub(crate) outer: Grid,
     used: Cell<u64>,
 }
 

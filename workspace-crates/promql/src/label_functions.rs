@@ -1,12 +1,14 @@
 //! Functions that change or compare labels.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use samples::{Labels, METRIC_NAME};
 
-use crate::column::{self, Column};
+use crate::column::{self, ABSENT, Column};
 use crate::error::Failure;
 use crate::eval::mistyped;
+use crate::number;
 
 /// `label_replace`: the texts are destination, replacement, source and pattern.
 pub(crate) fn replace(columns: Vec<Column>, texts: &[&str]) -> Result<Vec<Column>, Failure> {
@@ -43,6 +45,27 @@ pub(crate) fn join(columns: Vec<Column>, texts: &[&str]) -> Result<Vec<Column>, 
         with_label(&column, destination, &values.join(separator))
     });
     column::merge(joined.collect())
+}
+
+/// Each column once for each of `values`, with the value as label `name`, present at its steps.
+pub(crate) fn split_by_value(
+    columns: Vec<Column>,
+    name: &str,
+    values: &[f64],
+) -> Result<Vec<Column>, Failure> {
+    check_label_name(name)?;
+    let distinct: BTreeMap<u64, f64> = values.iter().map(|v| (v.to_bits(), *v)).collect();
+    let mut split = Vec::new();
+    for column in columns {
+        for value in distinct.values() {
+            let mut labelled = with_label(&column, name, &number::metric_text(*value));
+            let others = values.iter().map(|v| v.to_bits() != value.to_bits());
+            let steps = labelled.values.iter_mut().zip(others);
+            steps.filter(|(_, other)| *other).for_each(|(kept, _)| *kept = ABSENT);
+            split.push(labelled);
+        }
+    }
+    Ok(split)
 }
 
 /// A name that is set on purpose is not dropped at the end.

@@ -30,6 +30,7 @@ pub(crate) fn lower(
 ) -> Result<(Node, ValueKind), QueryError> {
     let lowering = Lowering { text, subquery_step_ms };
     lowering.check_size()?;
+    lowering.check_escapes()?;
     let parsed = promql_parser::parser::parse(text).map_err(|reason| lowering.syntax(reason))?;
     let kind = match parsed.value_type() {
         ValueType::Scalar => ValueKind::Scalar,
@@ -78,6 +79,33 @@ impl Lowering<'_> {
         }
         if self.text.len() > LENGTH_MAX || deepest > DEPTH_MAX {
             return Err(self.too_large());
+        }
+        Ok(())
+    }
+
+    /// Refuses escapes of single bytes beyond ASCII: Prometheus joins them to UTF-8, and the parser
+    /// takes each for a character of its own.
+    fn check_escapes(&self) -> Result<(), QueryError> {
+        let mut quote = None;
+        let mut bytes = self.text.bytes().enumerate();
+        while let Some((position, byte)) = bytes.next() {
+            match (quote, byte) {
+                (None, b'"' | b'\'' | b'`') => quote = Some(byte),
+                (Some(open), close) if open == close => quote = None,
+                (Some(b'"' | b'\''), b'\\') => {
+                    let rest = &self.text.as_bytes()[position + 1..];
+                    if matches!(rest, [b'x', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..] | [b'2' | b'3', ..])
+                    {
+                        return Err(QueryError::Unsupported {
+                            query: self.shortened(),
+                            construct: "an escaped byte beyond ASCII".to_owned(),
+                            position: Some(position),
+                        });
+                    }
+                    bytes.next();
+                }
+                _ => {}
+            }
         }
         Ok(())
     }

@@ -106,6 +106,12 @@ pub(crate) fn text(value: f64) -> String {
     }
 }
 
+/// As [`text`], but whole numbers end in `.0`, as OpenMetrics writes quantiles.
+pub(crate) fn metric_text(value: f64) -> String {
+    let text = text(value);
+    if value.is_finite() && !text.contains('.') { text + ".0" } else { text }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Moments, Sum, quantile, running_mean, text};

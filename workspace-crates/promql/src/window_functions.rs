@@ -325,9 +325,12 @@ pub(crate) fn greatest(a: f64, b: f64) -> f64 {
     if b > a || a.is_nan() { b } else { a }
 }
 
-/// The median of the distances from the median.
+/// The median of the distances from the median; NaN if any value is.
 fn deviation(window: &[f64]) -> f64 {
     let mut values = window.to_vec();
+    if values.iter().any(|v| v.is_nan()) {
+        return f64::NAN;
+    }
     let median = quantile(0.5, &mut values);
     values.iter_mut().for_each(|v| *v = (*v - median).abs());
     quantile(0.5, &mut values)
