@@ -3,9 +3,24 @@
 //! Architecture invariant: `gates` knows no clock, no file system and no network. Time is a value.
 
 mod evaluation;
+mod facts;
 mod finding;
+mod judge;
+mod judgement;
+pub mod kinds;
+mod need;
+
+pub mod soak;
+mod text;
+mod waiver;
 
 pub use evaluation::{Evaluation, PhaseEvaluation, WaiverNote};
+pub use facts::{ApprovalFact, Context, DeploymentFacts, EarlierPass, StoredRecord};
 pub use finding::{
     Break, Coverage, Explanation, Finding, Measure, Point, Relation, Series, SoakProgress,
 };
+pub use judge::{PhaseFacts, judge_gate, judge_phase};
+pub use judgement::Judgement;
+pub use kinds::{Gate, GateLint, KindInfo, ParamInfo, parse, reference_markdown, registry};
+pub use need::Need;
+pub use waiver::{Waiver, WaiverScope};
