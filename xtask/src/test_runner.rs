@@ -30,7 +30,9 @@ fn test_command(nextest: bool, extra: &[String]) -> Vec<&str> {
     let mut command = if nextest {
         vec!["nextest", "run", "--no-fail-fast"]
     } else {
-        vec!["test", "--lib", "--bins", "--tests", "--no-fail-fast"]
+        // `--tests` is everything with tests, libraries and programs too, but not the examples in
+        // the documentation. `--lib` would fail for a package that is a program only.
+        vec!["test", "--tests", "--no-fail-fast"]
     };
     let picks_package = |argument: &String| {
         argument.starts_with("-p") || argument == "--package" || argument.starts_with("--package=")
