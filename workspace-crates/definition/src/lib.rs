@@ -8,10 +8,15 @@
 //! function of texts. This crate does not know gate kinds, recurrence rules or drivers: their
 //! crates add their own checks as a [`Lint`].
 
+mod check;
+pub mod files;
 mod lint;
 mod model;
+mod raw;
+mod shape;
 mod value;
 
+pub use check::{CALENDARS_PATH, Checked, Files, Overrides, ROLES_PATH, check};
 pub use lint::Lint;
 pub use model::{
     Calendar, CalendarEvent, Closable, Condition, Control, Deadline, Definitions, EventKind,

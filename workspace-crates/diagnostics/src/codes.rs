@@ -40,6 +40,7 @@ codes! {
     NO_PIPELINE = "PG0106", "no-pipeline", "There is no pipeline to check.";
     NAME_MISMATCH = "PG0107", "name-mismatch", "The name in a definition differs from the name of its file or folder.";
     MISPLACED = "PG0108", "misplaced", "A definition file lies where no definition is expected.";
+    MISSING_FILE = "PG0109", "missing-file", "A definition file that is always needed is missing.";
 
     UNKNOWN_KEY = "PG0201", "unknown-key", "A table has a key that means nothing there.";
     MISSING_KEY = "PG0202", "missing-key", "A table lacks a key that it must have.";

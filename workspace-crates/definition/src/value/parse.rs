@@ -17,7 +17,8 @@ pub(crate) fn parse_document(file: &str, text: &str) -> (Value, Vec<Diagnostic>)
         let message = format!("TOML syntax: {}", error.message().replace('\n', "; "));
         reader.diagnostics.push(Diagnostic::error(codes::SYNTAX, message).at(&location));
     }
-    let location = reader.locate(&document);
+    // What is missing in a document is missing at its start, not in all of it.
+    let location = Location::whole_file(Arc::clone(&reader.file));
     let kind = ValueKind::Table(reader.table(document.get_ref()));
     (Value { kind, location }, reader.diagnostics)
 }
