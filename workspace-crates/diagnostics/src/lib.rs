@@ -6,6 +6,7 @@
 
 pub mod codes;
 mod diagnostic;
+pub mod render;
 mod source;
 mod suggest;
 
