@@ -1,0 +1,192 @@
+//! Documents of the repository.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+
+use evidence::{DocumentBody, Problem, ProblemKind, Record, to_body};
+use gates::Need;
+use pulldown_cmark::{Event, Parser, Tag};
+
+use crate::{Collector, Request, record};
+
+/// A document larger than this is not read.
+const DOCUMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Reads documents below the root of the repository, and nowhere else.
+#[derive(Debug)]
+pub struct Documents {
+    root: PathBuf,
+}
+
+impl Documents {
+    /// Documents below `root`.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn read(&self, path: &str) -> DocumentBody {
+        let mut body = DocumentBody {
+            path: path.to_owned(),
+            text: None,
+            existing_links: BTreeSet::new(),
+            problem: None,
+        };
+        match self.text(path) {
+            Ok(None) => {}
+            Ok(Some(text)) => {
+                body.existing_links = self.existing_links(path, &text);
+                body.text = Some(text);
+            }
+            Err((kind, text)) => body.problem = Some(Problem { kind, text }),
+        }
+        body
+    }
+
+    fn text(&self, path: &str) -> Result<Option<String>, (ProblemKind, String)> {
+        let unreachable = |why: String| (ProblemKind::Unreachable, why);
+        let Some(inside) = self.resolve(Path::new(path)) else {
+            return Err(unreachable(format!(
+                "`{path}` leads out of the repository; name a file inside it."
+            )));
+        };
+        let size = match std::fs::metadata(&inside) {
+            Ok(metadata) if metadata.is_file() => metadata.len(),
+            Ok(_) => return Err(unreachable(format!("`{path}` is not a file."))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreachable(format!("`{path}` cannot be read: {error}."))),
+        };
+        if size > DOCUMENT_BYTES_MAX {
+            return Err((
+                ProblemKind::Malformed,
+                format!("`{path}` has {size} bytes; documents have at most {DOCUMENT_BYTES_MAX}."),
+            ));
+        }
+        let bytes = std::fs::read(&inside)
+            .map_err(|error| unreachable(format!("`{path}` cannot be read: {error}.")))?;
+        String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| (ProblemKind::Malformed, format!("`{path}` is not UTF-8 text.")))
+    }
+
+    /// The file that `path` names, when it lies inside the root after every link is followed.
+    fn resolve(&self, path: &Path) -> Option<PathBuf> {
+        let plain =
+            path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+        if !plain {
+            return None;
+        }
+        let joined = self.root.join(path);
+        let (Ok(real), Ok(root)) = (joined.canonicalize(), self.root.canonicalize()) else {
+            return Some(joined);
+        };
+        real.starts_with(root).then_some(real)
+    }
+
+    fn existing_links(&self, path: &str, text: &str) -> BTreeSet<String> {
+        let folder = Path::new(path).parent().unwrap_or(Path::new(""));
+        links(text)
+            .into_iter()
+            .filter(|link| {
+                let file = link.split('#').next().unwrap_or_default();
+                let normal = normalize(&folder.join(file));
+                normal.is_some_and(|p| self.resolve(&p).is_some_and(|real| real.is_file()))
+            })
+            .collect()
+    }
+}
+
+impl Collector for Documents {
+    fn collect(&self, request: &Request<'_>) -> Option<Record> {
+        let Need::Document { path } = request.need else { return None };
+        let body = to_body(&self.read(path)).ok()?;
+        let mut record = record(request, "document", path.clone(), "documents", body);
+        // A document is about no network.
+        record.subject = None;
+        Some(record)
+    }
+}
+
+/// Relative link targets of a Markdown text.
+fn links(text: &str) -> BTreeSet<String> {
+    Parser::new(text)
+        .filter_map(|event| match event {
+            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                let external = dest_url.contains("://") || dest_url.starts_with("mailto:");
+                (!external && !dest_url.starts_with('#')).then(|| dest_url.to_string())
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// `path` without `.` and `..`; `None` when it leads out of the root.
+fn normalize(path: &Path) -> Option<PathBuf> {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(part) => normal.push(part),
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !normal.pop() {
+                    return None;
+                }
+            }
+            Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(normal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Documents;
+    use evidence::ProblemKind;
+
+    fn tree() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("docs/sub")).unwrap();
+        std::fs::write(
+            root.path().join("docs/guide.md"),
+            "# Guide\n[a](sub/there.md#x) [b](missing.md) [c](../top.md) [d](https://x.org) [e](../../out.md)",
+        )
+        .unwrap();
+        std::fs::write(root.path().join("docs/sub/there.md"), "x").unwrap();
+        std::fs::write(root.path().join("top.md"), "x").unwrap();
+        root
+    }
+
+    #[test]
+    fn a_document_is_read_with_the_links_that_exist() {
+        let root = tree();
+        let body = Documents::new(root.path()).read("docs/guide.md");
+        assert!(body.text.unwrap().starts_with("# Guide"));
+        let links: Vec<_> = body.existing_links.iter().map(String::as_str).collect();
+        assert_eq!(links, ["../top.md", "sub/there.md#x"]);
+    }
+
+    #[test]
+    fn an_absent_document_is_absent_and_not_a_problem() {
+        let body = Documents::new(tree().path()).read("docs/none.md");
+        assert_eq!((body.text, body.problem), (None, None));
+    }
+
+    #[test]
+    fn paths_and_links_that_lead_out_are_refused() {
+        let root = tree();
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        std::os::unix::fs::symlink(outside.path(), root.path().join("link.md")).unwrap();
+        for path in ["../x.md", "/etc/passwd", "docs/../../x", "link.md"] {
+            let problem = Documents::new(root.path()).read(path).problem;
+            assert_eq!(problem.map(|p| p.kind), Some(ProblemKind::Unreachable), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_document_that_is_no_text_is_malformed() {
+        let root = tree();
+        std::fs::write(root.path().join("x.md"), [0xff, 0xfe]).unwrap();
+        let problem = Documents::new(root.path()).read("x.md").problem.unwrap();
+        assert_eq!(problem.kind, ProblemKind::Malformed);
+    }
+}

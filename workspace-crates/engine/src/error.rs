@@ -1,0 +1,80 @@
+use base::{Digest, PhaseId};
+
+/// Why the engine could not do what was due. "Gate failed" and "no evidence" are outcomes, not errors.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The ledger could not be read or appended to.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// A file of the ledger could not be read.
+    #[error(transparent)]
+    LedgerStore(#[from] ledger::StoreError),
+    /// A deployment could not be driven.
+    #[error(transparent)]
+    Driver(#[from] deployment::DriverError),
+    /// Evidence could not be stored or read.
+    #[error(transparent)]
+    Evidence(#[from] evidence::EvidenceError),
+    /// A value has no canonical form.
+    #[error(transparent)]
+    Canonical(#[from] base::CanonicalError),
+    /// A record that should name a file with samples does not.
+    #[error("the evidence {0} names no file with samples; restore it from a copy")]
+    Unsealed(Digest),
+    /// A file with samples is damaged.
+    #[error("the samples {digest} cannot be read: {source}; restore them from a copy")]
+    Samples {
+        /// The file.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: samples::StoreError,
+    },
+    /// The definition has mistakes that only showed when it was used.
+    #[error("the definition has {} mistakes; `pipeline check` shows them", .0.len())]
+    Definition(Vec<diagnostics::Diagnostic>),
+    /// There is no such phase.
+    #[error("the pipeline has no phase `{phase}`; it has {known}")]
+    UnknownPhase {
+        /// What was asked for.
+        phase: PhaseId,
+        /// What there is.
+        known: String,
+    },
+    /// A transition that the state does not allow.
+    #[error("{phase} cannot {what}: {why}")]
+    NotNow {
+        /// The phase.
+        phase: PhaseId,
+        /// What was asked for.
+        what: &'static str,
+        /// Why not, and what to do.
+        why: String,
+    },
+    /// An evaluation that the ledger names is not what it was.
+    #[error("the evaluation of entry {seq} cannot be read: {why}; restore the ledger from a copy")]
+    Evaluation {
+        /// The entry.
+        seq: u64,
+        /// Why.
+        why: String,
+    },
+    /// A deployment has a name that no identifier can have.
+    #[error(transparent)]
+    Id(#[from] base::IdError),
+    /// A report could not be signed.
+    #[error(transparent)]
+    Signing(#[from] ledger::SigningError),
+    /// A statement could not be wrapped.
+    #[error(transparent)]
+    Dsse(#[from] ledger::dsse::DsseError),
+    /// A file could not be written.
+    #[error("{path} cannot be written: {source}")]
+    Write {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,246 @@
+//! Judging: from what was gathered to an evaluation and its transitions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base::{Digest, Instant, PhaseId, Track, VerdictKind};
+use definition::{Phase, Side};
+use gates::{Evaluation, PhaseEvaluation, PhaseFacts, judge_phase};
+use ledger::LedgerStore;
+use ledger::body::{self, EvaluationRef};
+
+use crate::decide::{self, Transition};
+use crate::engine::Engine;
+use crate::gather::facts;
+use crate::state::{Judged, State};
+use crate::{EngineError, document};
+
+/// Name and version of the evaluator, as evaluations state it.
+pub const EVALUATOR: &str = concat!("phasegate/", env!("CARGO_PKG_VERSION"));
+
+impl<S: LedgerStore> Engine<'_, S> {
+    /// Judges every open track at `at`. Nothing is appended.
+    ///
+    /// # Errors
+    /// When evidence cannot be gathered or stored; what cannot be judged is an outcome, not an error.
+    pub fn judge(&mut self, at: Instant) -> Result<Evaluation, EngineError> {
+        let state = self.state();
+        let mut phases = Vec::new();
+        for (phase, track) in decide::open_tracks(&state) {
+            let phase = self.phase(&phase)?;
+            phases.push(self.judge_track(&state, phase, track, at)?);
+        }
+        Ok(Evaluation {
+            schema: 1,
+            evaluator: EVALUATOR.to_owned(),
+            pipeline: self.setup.pipeline.id.clone(),
+            policy: self.setup.pipeline.digest()?,
+            at,
+            phases,
+        })
+    }
+
+    /// Judges the exit of one track; for the internal track also the entry to the public one,
+    /// because an advance is the promise to release.
+    fn judge_track(
+        &mut self,
+        state: &State,
+        phase: &Phase,
+        track: Track,
+        at: Instant,
+    ) -> Result<PhaseEvaluation, EngineError> {
+        let exit = self.judge_side(state, phase, track, Side::Exit, at)?;
+        if track == Track::Public {
+            return Ok(exit);
+        }
+        let entry = self.judge_side(state, phase, Track::Public, Side::Entry, at)?;
+        Ok(joined(exit, entry))
+    }
+
+    /// Judges the gates of one side of one track.
+    pub(crate) fn judge_side(
+        &mut self,
+        state: &State,
+        phase: &Phase,
+        track: Track,
+        side: Side,
+        at: Instant,
+    ) -> Result<PhaseEvaluation, EngineError> {
+        let gathered = self.gather(state, phase, track, side, at)?;
+        let track_state = state.phase(&phase.id).map(|one| one.track(track));
+        let attempt = track_state.map_or(1, |one| one.attempts.max(1));
+        let deployed = track_state.and_then(|one| one.deployment.as_ref());
+        let deployment = deployed
+            .zip(gathered.sealed.as_ref())
+            .map(|(deployed, sealed)| facts(deployed, attempt, track, sealed));
+        let candidate = match (&deployment, side) {
+            (None, Side::Entry) => {
+                let spec = self.spec(phase, track, attempt, at)?;
+                let version = spec.network.node_version;
+                Some(self.setup.driver.subject(&spec, version)?)
+            }
+            _ => None,
+        };
+        Ok(judge_phase(&PhaseFacts {
+            at,
+            phase,
+            track,
+            side: Some(side),
+            attempt,
+            deployment,
+            candidate: candidate.as_ref(),
+            records: &gathered.records,
+            approvals: &gathered.approvals,
+            earlier: &gathered.earlier,
+            waivers: &gathered.waivers,
+        }))
+    }
+
+    /// Judges at `at` and appends the evaluation.
+    pub(crate) fn record_evaluation(&mut self, at: Instant) -> Result<Evaluation, EngineError> {
+        let evaluation = self.judge(at)?;
+        let bytes = base::canonical_json(&evaluation)?;
+        let week = self.setup.calendar.week(at);
+        let path = document::path(&week, self.ledger().view().next_seq());
+        let verdicts: BTreeMap<String, VerdictKind> = evaluation
+            .phases
+            .iter()
+            .map(|judged| (format!("{}/{}", judged.phase, judged.track), judged.verdict))
+            .collect();
+        let evidence: BTreeSet<Digest> = evaluation
+            .phases
+            .iter()
+            .flat_map(|judged| &judged.findings)
+            .flat_map(|finding| finding.evidence.iter().copied())
+            .collect();
+        let text = summary(&verdicts);
+        let entry = body::Evaluation { at, week, document: Digest::of(&bytes), verdicts };
+        self.append(at, entry, evidence, BTreeMap::from([(path, bytes)]))?;
+        self.happened(at, None, None, "evaluation", text);
+        Ok(evaluation)
+    }
+
+    /// Takes the transitions of the newest evaluation that were not taken yet.
+    pub(crate) fn take_transitions(
+        &mut self,
+        judged: &Judged,
+        evaluation: &Evaluation,
+        now: Instant,
+    ) -> Result<(), EngineError> {
+        let state = self.state();
+        let transitions =
+            decide::transitions(self.setup.pipeline, &state, &self.setup.calendar, evaluation);
+        let reference = EvaluationRef { seq: judged.seq, digest: judged.digest };
+        for transition in transitions {
+            let (phase, track) = subject_of(&transition);
+            if !state.settled.contains(&(judged.seq, phase.clone(), track)) {
+                self.take(transition, reference, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends one transition and takes down what it ends.
+    pub(crate) fn take(
+        &mut self,
+        transition: Transition,
+        evaluation: EvaluationRef,
+        now: Instant,
+    ) -> Result<(), EngineError> {
+        match transition {
+            Transition::Advance { phase, track, reason } => {
+                let (from, to) = match track {
+                    Track::Internal => ("internal-soak", "cleared"),
+                    Track::Public => ("public-soak", "complete"),
+                };
+                let entry = body::Advance {
+                    phase: phase.clone(),
+                    track,
+                    from: from.to_owned(),
+                    to: to.to_owned(),
+                    evaluation,
+                    reason: reason.clone(),
+                };
+                self.append(now, entry, [], BTreeMap::new())?;
+                self.happened(now, Some(&phase), Some(track), "advance", reason);
+                let text = "The track has passed; its network is taken down.";
+                self.take_down(&phase, track, now, text)
+            }
+            Transition::Hold { phase, track, reasons } => {
+                let text = reasons.join(" ");
+                let entry = body::Hold { phase: phase.clone(), track, evaluation, reasons };
+                self.append(now, entry, [], BTreeMap::new())?;
+                self.happened(now, Some(&phase), Some(track), "hold", text);
+                Ok(())
+            }
+            Transition::Reset { phase, track, to, reason, revokes, takes_down } => {
+                // The networks go first: after the entry nothing in the ledger names them any more.
+                let state = self.state();
+                let ending: Vec<(PhaseId, Track)> = state
+                    .live()
+                    .filter(|(_, _, deployed)| takes_down.contains(&deployed.id))
+                    .map(|(phase, track, _)| (phase.clone(), track))
+                    .collect();
+                for (phase, track) in ending {
+                    self.take_down(&phase, track, now, "The phase is reset.")?;
+                }
+                let entry = body::Reset {
+                    phase: phase.clone(),
+                    track,
+                    to,
+                    reason: reason.clone(),
+                    revokes,
+                };
+                self.append(now, entry, [], BTreeMap::new())?;
+                self.happened(now, Some(&phase), Some(track), "reset", reason);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Exit and entry gates judged together: the more severe verdict counts, all reasons are kept.
+fn joined(exit: PhaseEvaluation, entry: PhaseEvaluation) -> PhaseEvaluation {
+    if entry.findings.is_empty() {
+        return exit;
+    }
+    let verdict = exit.verdict.max(entry.verdict);
+    let blocking = |one: &PhaseEvaluation| one.verdict != VerdictKind::Advance;
+    let reasons = match (blocking(&exit), blocking(&entry)) {
+        (true, false) => exit.reasons,
+        (false, true) => entry.reasons,
+        (true, true) => [exit.reasons, entry.reasons].concat(),
+        (false, false) => {
+            let required = exit.findings.iter().chain(&entry.findings);
+            let required = required.filter(|finding| !finding.advisory).count();
+            vec![format!("All {required} required gates pass.")]
+        }
+    };
+    PhaseEvaluation {
+        verdict,
+        reasons,
+        reset_to: exit.reset_to.or(entry.reset_to),
+        waivers: [exit.waivers, entry.waivers].concat(),
+        findings: [exit.findings, entry.findings].concat(),
+        phase: exit.phase,
+        track: exit.track,
+        attempt: exit.attempt,
+        subject: exit.subject,
+    }
+}
+
+fn subject_of(transition: &Transition) -> (PhaseId, Track) {
+    match transition {
+        Transition::Advance { phase, track, .. }
+        | Transition::Hold { phase, track, .. }
+        | Transition::Reset { phase, track, .. } => (phase.clone(), *track),
+    }
+}
+
+fn summary(verdicts: &BTreeMap<String, VerdictKind>) -> String {
+    if verdicts.is_empty() {
+        return "Nothing is deployed, so nothing was judged.".to_owned();
+    }
+    let each: Vec<String> =
+        verdicts.iter().map(|(track, verdict)| format!("{track}: {verdict}")).collect();
+    format!("Judged {}.", each.join(", "))
+}

@@ -1,0 +1,291 @@
+//! What is due now, each thing exactly once, however often and by however many this is called.
+
+use std::collections::BTreeMap;
+
+use base::{Digest, Duration, Instant, PhaseId, Track, VerdictKind};
+use calendar::{Due, Handling};
+use definition::{EventKind, Phase, Side};
+use deployment::Progress;
+use ledger::LedgerStore;
+use ledger::body::{self, Event};
+use serde_json::json;
+
+use crate::decide::{self, Move};
+use crate::engine::Engine;
+use crate::state::{Deployed, State};
+use crate::{EngineError, document};
+
+/// A proposal lapses after this, the longest that the ledger allows.
+const PROPOSAL_LASTS: Duration = Duration::from_hours(14 * 24);
+
+impl<S: LedgerStore> Engine<'_, S> {
+    /// Does everything that is due at `now` and was not done yet, oldest first.
+    ///
+    /// Two callers at once are fine: whoever appends second reads the ledger again and finds it done.
+    ///
+    /// # Errors
+    /// When the ledger, the driver or the evidence store fails. What was done stays done; calling
+    /// again carries on.
+    pub fn tick(&mut self, now: Instant) -> Result<(), EngineError> {
+        loop {
+            self.refresh()?;
+            let state = self.state();
+            self.restore(&state)?;
+            let due = self.setup.calendar.due(state.began, &state.handled, now);
+            let Some(first) = due.into_iter().next() else { return Ok(()) };
+            match self.settle(&first, now) {
+                Err(error) if is_conflict(&error) => {}
+                other => other?,
+            }
+        }
+    }
+
+    /// Lets live deployments run until `until`.
+    ///
+    /// # Errors
+    /// When a network breaks one of its own laws, or cannot be observed.
+    pub fn advance_networks(
+        &mut self,
+        until: Instant,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), EngineError> {
+        Ok(self.setup.driver.advance(until, progress)?)
+    }
+
+    /// Attaches to deployments that an earlier program brought up, and clears away one whose maker
+    /// died before it was up.
+    fn restore(&mut self, state: &State) -> Result<(), EngineError> {
+        let known = self.setup.driver.list()?;
+        for (phase, track, deployed) in state.live() {
+            if known.iter().any(|status| status.deployment == deployed.id) {
+                continue;
+            }
+            let attempts = state.phase(phase).map_or(1, |one| one.track(track).attempts);
+            let spec = self.spec(self.phase(phase)?, track, attempts, deployed.started)?;
+            self.setup.driver.restore(&spec)?;
+        }
+        for phase in &state.phases {
+            for track in [Track::Internal, Track::Public] {
+                if let Some(begun) = &phase.track(track).begun {
+                    self.setup.driver.down(begun)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, due: &Due, now: Instant) -> Result<(), EngineError> {
+        let kind = due.occurrence.kind;
+        let text = match &due.policy {
+            Handling::Skip { reason } => reason.clone(),
+            Handling::Perform | Handling::CatchUp => {
+                match kind {
+                    EventKind::Deploy => self.deploy(now)?,
+                    EventKind::Evaluate => self.evaluate(due.occurrence.at, now)?,
+                    EventKind::Announce => self.announce(now)?,
+                    EventKind::Release => self.release(now)?,
+                }
+                match due.policy {
+                    Handling::CatchUp => format!("Caught up {} late.", due.late_by),
+                    _ => String::new(),
+                }
+            }
+        };
+        let skipped = matches!(due.policy, Handling::Skip { .. });
+        let mut event = Event::new(if skipped { "missed".to_owned() } else { kind.to_string() });
+        event.due = Some(due.occurrence.key.clone());
+        if !text.is_empty() {
+            event.detail = json!({ "text": text });
+        }
+        self.append(now, event, [], BTreeMap::new())?;
+        if skipped {
+            self.happened(
+                now,
+                None,
+                None,
+                "missed",
+                format!("The {kind} event was skipped: {text}"),
+            );
+        }
+        Ok(())
+    }
+
+    fn deploy(&mut self, now: Instant) -> Result<(), EngineError> {
+        let state = self.state();
+        let moves = decide::deployments(self.setup.pipeline, &state, &self.setup.calendar, now);
+        self.make(moves, "deployment-refused", now)
+    }
+
+    fn release(&mut self, now: Instant) -> Result<(), EngineError> {
+        let moves = decide::releases(&self.state(), &self.setup.calendar, now);
+        self.make(moves, "release-held", now)
+    }
+
+    fn make(&mut self, moves: Vec<Move>, refused: &str, now: Instant) -> Result<(), EngineError> {
+        for one in moves {
+            match one {
+                Move::Refuse { phase, track, reason } => {
+                    self.note(refused, &phase, track, reason, now)?;
+                }
+                Move::Deploy { phase, track, attempt, replaces } => {
+                    let state = self.state();
+                    let definition = self.phase(&phase)?;
+                    let entry = self.judge_side(&state, definition, track, Side::Entry, now)?;
+                    if entry.verdict != VerdictKind::Advance {
+                        self.note(refused, &phase, track, entry.reasons.join(" "), now)?;
+                        continue;
+                    }
+                    if replaces.is_some() {
+                        let text = "A fresh attempt takes its place.";
+                        self.take_down(&phase, track, now, text)?;
+                    }
+                    self.bring_up(definition, track, attempt, now)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings one track up. The ledger names the deployment before anything starts, so that a
+    /// maker that dies in between leaves something that the next one finds and clears away.
+    pub(crate) fn bring_up(
+        &mut self,
+        phase: &Phase,
+        track: Track,
+        attempt: u32,
+        now: Instant,
+    ) -> Result<(), EngineError> {
+        let spec = self.spec(phase, track, attempt, now)?;
+        let mut event = event_about("deploying", &phase.id, track);
+        event.deployment = Some(spec.id.clone());
+        self.append(now, event.clone(), [], BTreeMap::new())?;
+        let subject = self.setup.driver.subject(&spec, spec.network.node_version)?;
+        match self.setup.driver.up(&spec) {
+            Ok(()) => {}
+            Err(error @ deployment::DriverError::Infra { .. }) => {
+                // The machine failed, not the network: it says nothing about the phase.
+                return self.note("deployment-failed", &phase.id, track, format!("{error}."), now);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let started = self.setup.driver.status(&spec.id)?.started.unwrap_or(now);
+        let text = format!(
+            "{} was deployed {}: {} validators, a committee of {}, attempt {attempt}.",
+            phase.title,
+            match track {
+                Track::Internal => "internally",
+                Track::Public => "in public",
+            },
+            spec.network.validators,
+            spec.network.committee,
+        );
+        event.event = "deployed".to_owned();
+        event.subject = Some(subject);
+        event.detail = json!({
+            "driver": self.setup.driver.name(), "started": started, "text": text,
+        });
+        self.append(now, event, [], BTreeMap::new())?;
+        self.happened(now, Some(&phase.id), Some(track), "deployed", text);
+        if track == Track::Public {
+            self.propose_completion(phase, now)?;
+        }
+        Ok(())
+    }
+
+    /// Approval gates on the way out of the public track need a proposal to consent to.
+    fn propose_completion(&mut self, phase: &Phase, now: Instant) -> Result<(), EngineError> {
+        let mut exits = phase.gates_on(Track::Public, Side::Exit);
+        if !exits.any(|gate| gate.kind == "approval") {
+            return Ok(());
+        }
+        let state = self.state();
+        let Some(judged) = state.evaluations.last() else { return Ok(()) };
+        let proposal = body::Proposal {
+            phase: phase.id.clone(),
+            track: Track::Public,
+            from: "public-soak".to_owned(),
+            to: "complete".to_owned(),
+            evaluation: judged.digest,
+            policy: self.setup.pipeline.digest()?,
+            roles_version: self.ledger().view().roles().version,
+            operator: self.setup.signer.principal().clone(),
+            expires: now + PROPOSAL_LASTS,
+        };
+        self.append(now, proposal, [], BTreeMap::new())
+    }
+
+    /// Seals what was seen of the deployment of `track`, takes it down, and says why.
+    pub(crate) fn take_down(
+        &mut self,
+        phase: &PhaseId,
+        track: Track,
+        now: Instant,
+        why: &str,
+    ) -> Result<(), EngineError> {
+        let state = self.state();
+        let live = state.phase(phase).and_then(|one| one.track(track).live().cloned());
+        let Some(deployed) = live else { return Ok(()) };
+        let observation = self.seal_last(&deployed)?;
+        self.setup.driver.down(&deployed.id)?;
+        let mut event = event_about("torn-down", phase, track);
+        event.deployment = Some(deployed.id.clone());
+        event.detail = json!({ "text": why, "observation": observation });
+        self.append(now, event, observation, BTreeMap::new())
+    }
+
+    /// The last observation; `None` when there is nothing to see any more.
+    fn seal_last(&mut self, deployed: &Deployed) -> Result<Option<Digest>, EngineError> {
+        match self.sealed(deployed) {
+            Ok(sealed) => Ok(Some(sealed.digest)),
+            Err(EngineError::Driver(
+                error @ (deployment::DriverError::Unobserved { .. }
+                | deployment::DriverError::Unknown { .. }),
+            )) => {
+                tracing::warn!(deployment = %deployed.id, %error, "nothing could be sealed");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn note(
+        &mut self,
+        what: &str,
+        phase: &PhaseId,
+        track: Track,
+        text: String,
+        now: Instant,
+    ) -> Result<(), EngineError> {
+        let mut event = event_about(what, phase, track);
+        event.detail = json!({ "text": text });
+        self.append(now, event, [], BTreeMap::new())?;
+        self.happened(now, Some(phase), Some(track), what, text);
+        Ok(())
+    }
+
+    /// Judges what is open and takes the transitions. An evaluation that an earlier call recorded
+    /// for the same due time is carried on with, not made again.
+    fn evaluate(&mut self, due: Instant, now: Instant) -> Result<(), EngineError> {
+        let recorded = |state: &State| {
+            state.evaluations.last().filter(|judged| judged.evaluation.at >= due).cloned()
+        };
+        let state = self.state();
+        let evaluation = match recorded(&state) {
+            Some(judged) => document::read(self.ledger(), &state, judged.seq)?,
+            None => self.record_evaluation(now)?,
+        };
+        let Some(judged) = recorded(&self.state()) else { return Ok(()) };
+        self.take_transitions(&judged, &evaluation, now)
+    }
+}
+
+fn event_about(what: &str, phase: &PhaseId, track: Track) -> Event {
+    let mut event = Event::new(what);
+    event.phase = Some(phase.clone());
+    event.track = Some(track);
+    event
+}
+
+fn is_conflict(error: &EngineError) -> bool {
+    matches!(error, EngineError::Ledger(error) if error.is_conflict())
+}
