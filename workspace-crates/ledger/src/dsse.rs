@@ -140,12 +140,9 @@ impl Envelope {
             STANDARD.decode(&envelope.payload).map_err(|_| DsseError::Base64("payload"))?;
         let signed = pre_authentication_encoding(payload_type, &payload);
         let fits = |one: &EnvelopeSignature| {
-            let Ok(sig) = STANDARD.decode(&one.sig) else { return false };
-            let Ok(sig) = ed25519_dalek::Signature::from_slice(&sig) else { return false };
-            keys.iter()
-                .filter(|key| key.ed25519_bytes().is_some())
-                .filter_map(|key| key.point)
-                .any(|point| point.verify_strict(&signed, &sig).is_ok())
+            STANDARD
+                .decode(&one.sig)
+                .is_ok_and(|sig| keys.iter().any(|key| key.verify_bare_ed25519(&signed, &sig)))
         };
         if envelope.signatures.iter().any(fits) { Ok(payload) } else { Err(DsseError::NoSignature) }
     }

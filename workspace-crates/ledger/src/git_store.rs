@@ -8,6 +8,7 @@
 
 mod definition;
 mod lock;
+mod pack;
 mod read;
 
 use std::collections::BTreeSet;
@@ -220,10 +221,9 @@ impl GitStore {
         }
         let mut folders = BTreeSet::new();
         for oid in objects {
-            let name = oid.to_string();
-            let folder = self.common_dir().join("objects").join(&name[..2]);
-            flush(&folder.join(&name[2..]))?;
-            folders.insert(folder);
+            let file = self.loose_file(oid);
+            flush(&file)?;
+            folders.extend(file.parent().map(Path::to_owned));
         }
         folders.iter().try_for_each(|folder| flush(folder))
     }
@@ -273,6 +273,11 @@ impl GitStore {
         file.parent().map_or(Ok(()), flush)
     }
 
+    fn loose_file(&self, oid: Oid) -> PathBuf {
+        let name = oid.to_string();
+        self.common_dir().join("objects").join(&name[..2]).join(&name[2..])
+    }
+
     fn branch_lock(&self) -> PathBuf {
         self.common_dir().join(format!("{}.lock", self.branch))
     }
@@ -299,6 +304,10 @@ impl LedgerStore for GitStore {
         }
         let commit = self.write_commit(new, parent)?;
         self.move_branch(new, parent, commit)?;
+        if (new.seq + 1).is_multiple_of(pack::ENTRIES_PER_PACK) {
+            // The entry is appended; a failure here costs space and speed, nothing else.
+            let _ = self.pack_newest(commit);
+        }
         Ok(Head::new(commit.to_string()))
     }
 

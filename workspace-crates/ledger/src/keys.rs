@@ -66,6 +66,15 @@ impl PublicKey {
         self.data.ed25519().map(|key| key.0)
     }
 
+    /// Whether `signature` is a bare Ed25519 signature of `bytes` by this key, strictly verified.
+    /// Never true for other kinds of keys.
+    #[must_use]
+    pub fn verify_bare_ed25519(&self, bytes: &[u8], signature: &[u8]) -> bool {
+        let Ok(signature) = ed25519_dalek::Signature::from_slice(signature) else { return false };
+        let point = self.point.filter(|_| self.data.is_ed25519());
+        point.is_some_and(|point| point.verify_strict(bytes, &signature).is_ok())
+    }
+
     /// The fingerprint as `ssh-keygen -l` prints it: `SHA256:…`.
     #[must_use]
     pub fn fingerprint(&self) -> String {

@@ -32,10 +32,14 @@ pub enum SigningError {
         mode: u32,
     },
     /// Not an OpenSSH private key.
-    #[error("{origin} is not an OpenSSH private key; `ssh-keygen -t ed25519 -f FILE` makes one")]
+    #[error(
+        "{origin} cannot be read as an OpenSSH private key ({cause}); `ssh-keygen -t ed25519 -f FILE` makes one"
+    )]
     NotAKey {
         /// Where the text came from.
         origin: String,
+        /// What the library said; never key material.
+        cause: String,
     },
     /// A key that needs a passphrase.
     #[error(
@@ -151,8 +155,10 @@ impl SshKeySigner {
         origin: &str,
     ) -> Result<Self, SigningError> {
         let origin = || origin.to_owned();
-        let key = PrivateKey::from_openssh(text)
-            .map_err(|_| SigningError::NotAKey { origin: origin() })?;
+        let key = PrivateKey::from_openssh(text).map_err(|cause| SigningError::NotAKey {
+            origin: origin(),
+            cause: cause.to_string(),
+        })?;
         if key.is_encrypted() {
             return Err(SigningError::Encrypted { origin: origin() });
         }

@@ -1,0 +1,18 @@
+//! The ledger from outside: what is refused, what survives, and what other tools accept.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "tests stop at the first surprise, and say what they skip"
+)]
+
+mod chain;
+mod crash;
+mod git;
+mod reports;
+mod roles;
+mod signing;
+mod ssh_keygen;
+mod vectors;
+mod world;
