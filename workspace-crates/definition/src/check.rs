@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base::StageId;
 use diagnostics::{Diagnostic, Location, SourceMap, codes};
+use pipelines::Resolved;
 
 use crate::lint::Lint;
 use crate::model::{Calendar, Definitions, Pipeline};
@@ -105,10 +106,13 @@ pub fn check(files: &Files, overrides: &Overrides, lints: &[&dyn Lint]) -> Check
 struct Documents {
     pipelines: Vec<RawPipeline>,
     stages: BTreeMap<StageId, Option<RawStage>>,
-    calendars: Option<BTreeMap<String, Option<Calendar>>>,
-    roles: Option<Option<crate::Roles>>,
+    calendars: Option<Calendars>,
+    roles: Option<crate::Roles>,
     pipeline_files: usize,
 }
+
+/// The calendars by name; nothing for one that could not be read.
+pub(crate) type Calendars = BTreeMap<String, Option<Calendar>>;
 
 fn check_files(
     files: &Files,
@@ -121,20 +125,20 @@ fn check_files(
     for (path, text) in files {
         documents.read(path, text, sink);
     }
-    documents.report_missing(sink);
+    documents.report_missing(files, sink);
     let Documents { pipelines, stages, calendars, roles, .. } = documents;
     let context = Context { sources, sink, overrides, stages };
     parameters::check_overrides(&context);
     stages::check_all(&context);
-    let calendars = calendars.unwrap_or_default();
-    let roles = roles.flatten();
-    let pipelines: Vec<Pipeline> = pipelines
+    let resolved: Vec<Resolved> = pipelines
         .iter()
-        .filter_map(|raw| pipelines::resolve(raw, &calendars, roles.as_ref(), &context))
+        .filter_map(|raw| pipelines::resolve(raw, calendars.as_ref(), roles.as_ref(), &context))
         .collect();
-    run_lints(lints, &pipelines, &calendars, sink);
+    let calendars = calendars.unwrap_or_default();
+    run_lints(lints, &resolved, &calendars, sink);
+    let pipelines = resolved.into_iter().map(|it| (it.pipeline.id.clone(), it.pipeline));
     Some(Definitions {
-        pipelines: pipelines.into_iter().map(|pipeline| (pipeline.id.clone(), pipeline)).collect(),
+        pipelines: pipelines.collect(),
         calendars: calendars.into_iter().filter_map(|(name, it)| Some((name, it?))).collect(),
         roles: roles?,
         stages: stages::models(&context),
@@ -146,16 +150,17 @@ impl Documents {
         let parts: Vec<&str> = path.split('/').collect();
         match parts.as_slice() {
             ["pipeline", "calendar.toml"] => {
-                self.calendars = Some(calendars::read(&document(path, text, sink), sink));
+                self.calendars =
+                    document(path, text, sink).and_then(|it| calendars::read(&it, sink));
             }
             ["pipeline", "roles.toml"] => {
-                self.roles = Some(roles::read(&document(path, text, sink), sink));
+                self.roles = document(path, text, sink).and_then(|it| roles::read(&it, sink));
             }
             ["pipeline", name] if name.ends_with(".toml") => {
                 self.pipeline_files += 1;
                 let stem = name.trim_end_matches(".toml");
-                let raw = RawPipeline::read(&document(path, text, sink), stem, sink);
-                self.pipelines.extend(raw);
+                let document = document(path, text, sink);
+                self.pipelines.extend(document.and_then(|it| RawPipeline::read(&it, stem, sink)));
             }
             ["stages", folder, "stage.toml"] => self.read_stage(folder, path, text, sink),
             ["pipeline", "rehearsals", ..] => {}
@@ -170,7 +175,8 @@ impl Documents {
     fn read_stage(&mut self, folder: &str, path: &str, text: &str, sink: &Sink) {
         match StageId::new(folder) {
             Ok(id) => {
-                let raw = RawStage::read(&document(path, text, sink), folder, sink);
+                let document = document(path, text, sink);
+                let raw = document.and_then(|it| RawStage::read(&it, folder, sink));
                 self.stages.insert(id, raw);
             }
             Err(error) => {
@@ -180,49 +186,45 @@ impl Documents {
         }
     }
 
-    fn report_missing(&self, sink: &Sink) {
+    fn report_missing(&self, files: &Files, sink: &Sink) {
         if self.pipeline_files == 0 {
             sink.push(Diagnostic::error(codes::NO_PIPELINE, "there is no pipeline to check").help(
                 "write `pipeline/<name>.toml`, or run this in the folder that has `pipeline/`",
             ));
         }
-        for (path, found) in
-            [(CALENDARS_PATH, self.calendars.is_some()), (ROLES_PATH, self.roles.is_some())]
-        {
-            if !found {
+        for path in [CALENDARS_PATH, ROLES_PATH] {
+            if !files.contains_key(path) {
                 sink.push(Diagnostic::error(codes::MISSING_FILE, format!("`{path}` is missing")));
             }
         }
     }
 }
 
-fn document(path: &str, text: &str, sink: &Sink) -> crate::Value {
+/// The document, when its syntax is right: what is wrong with the rest of a file that is not TOML
+/// would be a guess.
+fn document(path: &str, text: &str, sink: &Sink) -> Option<crate::Value> {
     let (document, problems) = parse_document(path, text);
+    let is_toml = problems.iter().all(|problem| problem.code != codes::SYNTAX);
     sink.extend(problems);
-    document
+    is_toml.then_some(document)
 }
 
-fn run_lints(
-    lints: &[&dyn Lint],
-    pipelines: &[Pipeline],
-    calendars: &BTreeMap<String, Option<Calendar>>,
-    sink: &Sink,
-) {
+fn run_lints(lints: &[&dyn Lint], resolved: &[Resolved], calendars: &Calendars, sink: &Sink) {
     let kinds: BTreeSet<&str> = lints.iter().flat_map(|lint| lint.gate_kinds()).copied().collect();
     for calendar in calendars.values().flatten() {
         for lint in lints {
             sink.extend(lint.check_calendar(calendar));
         }
     }
-    for pipeline in pipelines {
+    for Resolved { pipeline, incomplete } in resolved {
         for phase in &pipeline.phases {
             for gate in &phase.gates {
                 if !kinds.is_empty() && !kinds.contains(gate.kind.as_str()) {
                     sink.push(unknown_kind(gate, &kinds));
                 }
             }
-            for lint in lints {
-                lint_phase(*lint, phase, pipeline, sink);
+            if !incomplete.contains(&phase.id) {
+                lints.iter().for_each(|lint| lint_phase(*lint, phase, pipeline, sink));
             }
         }
     }

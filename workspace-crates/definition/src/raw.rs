@@ -40,7 +40,7 @@ pub(crate) fn report_duplicates<'a>(
     for (name, location) in names {
         match seen.iter().find(|(earlier, _)| *earlier == name) {
             Some((_, first)) => sink.push(
-                Diagnostic::error(codes::DUPLICATE, format!("{what} `{name}` is defined twice"))
+                Diagnostic::error(codes::DUPLICATE, format!("{what} `{name}` occurs twice"))
                     .at_with(location, "again here")
                     .label(first, "first here"),
             ),

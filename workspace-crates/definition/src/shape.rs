@@ -29,7 +29,12 @@ impl Sink {
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        diagnostics::has_errors(&self.0.borrow())
+        self.errors() > 0
+    }
+
+    /// How many errors there are so far, repetitions included.
+    pub(crate) fn errors(&self) -> usize {
+        self.0.borrow().iter().filter(|diagnostic| diagnostic.is_error()).count()
     }
 }
 

@@ -35,7 +35,8 @@ fn four_phases_have_their_numbers() {
     let pipeline = pipeline(&Overrides::default());
     let ids: Vec<&str> = pipeline.phases.iter().map(|phase| phase.id.as_str()).collect();
     assert_eq!(ids, ["phase-1", "phase-2", "phase-3", "phase-4"]);
-    let sizes = [("phase-1", 48, 16), ("phase-2", 128, 16), ("phase-3", 128, 16), ("phase-4", 300, 128)];
+    let sizes =
+        [("phase-1", 48, 16), ("phase-2", 128, 16), ("phase-3", 128, 16), ("phase-4", 300, 128)];
     for (id, validators, committee) in sizes {
         let phase = phase(&pipeline, id);
         assert_eq!(phase.params["validators"], ParamValue::Integer(validators));

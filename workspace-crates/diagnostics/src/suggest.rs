@@ -26,7 +26,12 @@ pub fn suggestion<'a>(
     if let Some(near) = suggest(word, candidates.clone()) {
         return Some(format!("did you mean `{near}`?"));
     }
-    let quoted: Vec<String> = candidates.into_iter().map(|name| format!("`{name}`")).collect();
+    let mut quoted: Vec<String> = Vec::new();
+    for name in candidates.into_iter().map(|name| format!("`{name}`")) {
+        if !quoted.contains(&name) {
+            quoted.push(name);
+        }
+    }
     match quoted.as_slice() {
         [] => None,
         [only] => Some(format!("there is only {only}")),
@@ -51,6 +56,7 @@ mod tests {
     #[test]
     fn help_lists_the_words_when_none_is_near() {
         assert_eq!(suggestion("zz", ["a", "b", "c"]).unwrap(), "there are `a`, `b` and `c`");
+        assert_eq!(suggestion("zz", ["a", "b", "a"]).unwrap(), "there are `a` and `b`");
         assert_eq!(suggestion("zz", ["abc"]).unwrap(), "there is only `abc`");
         assert_eq!(suggestion("zz", []), None);
     }

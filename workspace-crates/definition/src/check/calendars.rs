@@ -1,6 +1,6 @@
 //! `pipeline/calendar.toml`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use base::PhaseId;
 use diagnostics::{Diagnostic, codes};
@@ -12,6 +12,8 @@ use crate::raw::{report_duplicates, schema_is_known};
 use crate::shape::{Shape, Sink, parse_choice, parse_id};
 use crate::{Entry, Value};
 
+use super::Calendars;
+
 const EVENTS: [(&str, EventKind); 4] = [
     ("deploy", EventKind::Deploy),
     ("evaluate", EventKind::Evaluate),
@@ -22,20 +24,18 @@ const EVENTS: [(&str, EventKind); 4] = [
 const CLOSABLES: [(&str, Closable); 3] =
     [("deploy", Closable::Deploy), ("advance", Closable::Advance), ("release", Closable::Release)];
 
-/// The calendars by name; nothing for one that could not be read.
-pub(crate) fn read(document: &Value, sink: &Sink) -> BTreeMap<String, Option<Calendar>> {
-    let Some(shape) = Shape::of(document, "the file of calendars", sink) else {
-        return BTreeMap::new();
-    };
+/// The calendars; nothing when the file is of another schema version.
+pub(crate) fn read(document: &Value, sink: &Sink) -> Option<Calendars> {
+    let shape = Shape::of(document, "the file of calendars", sink)?;
     if !schema_is_known(&shape, sink) {
-        return BTreeMap::new();
+        return None;
     }
     let entries = shape.entries("calendars");
     shape.finish();
     if entries.is_empty() {
         shape.missing("a table `[calendars.<name>]`");
     }
-    entries.iter().map(|entry| (entry.key.clone(), read_calendar(entry, sink))).collect()
+    Some(entries.iter().map(|entry| (entry.key.clone(), read_calendar(entry, sink))).collect())
 }
 
 fn read_calendar(entry: &Entry, sink: &Sink) -> Option<Calendar> {

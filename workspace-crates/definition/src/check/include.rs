@@ -52,7 +52,7 @@ pub(crate) fn scope_of<'a>(
     stage: &'a RawStage,
     values: &'a BTreeMap<String, ParamValue>,
 ) -> Scope<'a> {
-    Scope { declared: stage.params.keys().map(String::as_str).collect(), values }
+    Scope { declared: stage.param_names.iter().map(String::as_str).collect(), values }
 }
 
 /// Adds included stages first, then the stage's own conditions and gates. Circles are reported
@@ -131,14 +131,10 @@ pub(crate) fn fill_gate(
     context: &Context<'_>,
 ) -> Option<(Gate, Option<Text>)> {
     let fill = |text: &Text| substitute_in(text, scope, context);
-    let max_age = match raw.max_age.as_ref().map(fill) {
-        Some(text) => Some(parse_duration(&text, context.sink)?),
-        None => None,
-    };
-    let deadline = match raw.deadline.as_ref().map(fill) {
-        Some(text) => Some(parse_deadline(&text, context)?),
-        None => None,
-    };
+    // What does not parse is reported; the gate is read all the same.
+    let max_age =
+        raw.max_age.as_ref().map(fill).and_then(|text| parse_duration(&text, context.sink));
+    let deadline = raw.deadline.as_ref().map(fill).and_then(|text| parse_deadline(&text, context));
     let reset = match &raw.on_fail {
         RawOnFail::Hold => None,
         RawOnFail::Reset(phase) => Some(phase.clone()),

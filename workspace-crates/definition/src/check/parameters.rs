@@ -176,15 +176,13 @@ pub(crate) fn bind(
 ) -> BTreeMap<String, ParamValue> {
     let given_at = &given.location;
     let given: &[Entry] = given.as_table().map_or(&[], |table| &table.entries);
-    for entry in given.iter().filter(|entry| !stage.params.contains_key(&entry.key)) {
+    for entry in given.iter().filter(|entry| !stage.param_names.contains(&entry.key)) {
         report_unknown(stage, entry, context);
     }
     let mut values = BTreeMap::new();
     for (name, param) in &stage.params {
         let entry = given.iter().find(|entry| entry.key == *name);
-        values.extend(
-            bind_one(name, param, entry, outer, used_in, context).map(|v| (name.clone(), v)),
-        );
+        values.extend(bind_one(name, param, entry, outer, context).map(|v| (name.clone(), v)));
     }
     report_missing(stage, given, given_at, used_in, context);
     values
@@ -195,7 +193,6 @@ fn bind_one(
     param: &RawParam,
     entry: Option<&Entry>,
     outer: Option<&Scope<'_>>,
-    used_in: &str,
     context: &Context<'_>,
 ) -> Option<ParamValue> {
     let given = entry.map(|entry| match outer {
@@ -213,18 +210,8 @@ fn bind_one(
     };
     match context.overrides.set.get(name) {
         Some(text) => {
-            let value = parse_override(param.kind, text).ok()?;
-            if let Some(help) = out_of_range(param, &value) {
-                context.sink.push(
-                    Diagnostic::error(
-                        codes::PARAMETER_RANGE,
-                        format!("parameter `{name}` cannot be set to `{text}`"),
-                    )
-                    .help(help)
-                    .note(used_in.to_owned()),
-                );
-            }
-            Some(value)
+            // A bad override is reported once, for all phases.
+            parse_override(param.kind, text).ok()
         }
         None => value.map(|value| scaled(value, factor)),
     }
@@ -232,7 +219,7 @@ fn bind_one(
 
 fn report_unknown(stage: &RawStage, entry: &Entry, context: &Context<'_>) {
     let message = format!("stage `{}` has no parameter `{}`", stage.id, entry.key);
-    let help = suggestion(&entry.key, stage.params.keys().map(String::as_str));
+    let help = suggestion(&entry.key, stage.param_names.iter().map(String::as_str));
     context.sink.push(
         Diagnostic::error(codes::UNKNOWN_PARAMETER, message).at(&entry.key_location).help_if(help),
     );
@@ -282,16 +269,22 @@ pub(crate) fn check_overrides(context: &Context<'_>) {
     }
     let stages: Vec<&RawStage> = context.stages.values().flatten().collect();
     for (name, text) in &context.overrides.set {
-        let kinds: Vec<ParamKind> =
-            stages.iter().filter_map(|stage| Some(stage.params.get(name)?.kind)).collect();
-        if kinds.is_empty() {
+        let declarations: Vec<&RawParam> =
+            stages.iter().filter_map(|stage| stage.params.get(name)).collect();
+        if declarations.is_empty() {
             let names: BTreeSet<&str> =
                 stages.iter().flat_map(|stage| stage.params.keys()).map(String::as_str).collect();
             let message = format!("no stage has a parameter `{name}` to set");
             report(message, suggestion(name, names.iter().copied()));
         }
-        for problem in kinds.iter().filter_map(|kind| parse_override(*kind, text).err()) {
-            report(format!("parameter `{name}` cannot be set to `{text}`: {problem}"), None);
+        for param in declarations {
+            let problem = match parse_override(param.kind, text) {
+                Ok(value) => out_of_range(param, &value),
+                Err(problem) => Some(problem),
+            };
+            if let Some(problem) = problem {
+                report(format!("parameter `{name}` cannot be set to `{text}`: {problem}"), None);
+            }
         }
     }
 }

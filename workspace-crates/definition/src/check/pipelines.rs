@@ -1,6 +1,6 @@
 //! Resolving a pipeline: stages, order of phases, gates that hypotheses and resets name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base::{GateId, Instant, PhaseId, StageId};
 use diagnostics::{Diagnostic, Location, codes, suggestion};
@@ -10,10 +10,10 @@ use super::order::topological;
 use super::parameters::scaled_duration;
 use super::stages::{check_stage_name, find_stage};
 use super::substitute::{Scope, substitute, substitute_in, uses_parameters};
-use super::{CALENDARS_PATH, Context};
+use super::{CALENDARS_PATH, Calendars, Context};
 use crate::Params;
 use crate::model::{
-    Calendar, Gate, GateRef, Hypothesis, OnFail, Operation, Phase, Pipeline, Rehearsal, Roles, Text,
+    Gate, GateRef, Hypothesis, OnFail, Operation, Phase, Pipeline, Rehearsal, Roles, Text,
 };
 use crate::raw::{RawOperation, RawPhase, RawPipeline, report_duplicates};
 use crate::shape::parse_duration;
@@ -22,23 +22,36 @@ use crate::shape::parse_duration;
 /// gates are not known because its stage is not.
 type GateIds = BTreeMap<PhaseId, Option<Vec<GateId>>>;
 
-/// A pipeline with everything resolved that can be. Nothing when its phases have no order.
+/// A pipeline with everything resolved that can be.
+pub(crate) struct Resolved {
+    pub(crate) pipeline: Pipeline,
+    /// Phases whose parameters could not all be filled in: lints would report what follows from it.
+    pub(crate) incomplete: BTreeSet<PhaseId>,
+}
+
+/// Resolves a pipeline. Nothing when its phases have no order. `calendars` is nothing when their
+/// file could not be read.
 pub(crate) fn resolve(
     raw: &RawPipeline,
-    calendars: &BTreeMap<String, Option<Calendar>>,
+    calendars: Option<&Calendars>,
     roles: Option<&Roles>,
     context: &Context<'_>,
-) -> Option<Pipeline> {
+) -> Option<Resolved> {
     check_calendar(&raw.calendar, calendars, context);
     let order = order_phases(raw, context);
     let mut gate_ids: GateIds = raw.phase_ids.iter().map(|(id, _)| (id.clone(), None)).collect();
     let mut phases = Vec::new();
+    let mut incomplete = BTreeSet::new();
     for phase in &raw.phases {
         check_stage_name(&phase.stage, context);
         let Some(stage) = find_stage(&phase.stage, context) else { continue };
         let used_in = used_in(&phase.id, &raw.id);
+        let errors = context.sink.errors();
         let mut filled = fill(stage, &phase.params, &used_in, context);
         add_own(&mut filled, phase, &used_in, context);
+        if context.sink.errors() > errors || filled.params.len() < stage.param_names.len() {
+            incomplete.insert(phase.id.clone());
+        }
         gate_ids.insert(phase.id.clone(), known_gates(&filled));
         let resolved = Resolving { raw, context, roles };
         phases.push(resolved.phase(phase, &stage.id, filled, &used_in));
@@ -47,7 +60,7 @@ pub(crate) fn resolve(
     let rehearsal = resolve_rehearsal(raw, context);
     let order = order?;
     phases.sort_by_key(|phase| order.iter().position(|id| *id == phase.id));
-    Some(Pipeline {
+    let pipeline = Pipeline {
         id: raw.id.clone(),
         title: raw.title.clone(),
         summary: raw.summary.clone(),
@@ -56,18 +69,16 @@ pub(crate) fn resolve(
         phases,
         rehearsal,
         location: raw.location.clone(),
-    })
+    };
+    Some(Resolved { pipeline, incomplete })
 }
 
 fn known_gates(filled: &Filled) -> Option<Vec<GateId>> {
     Some(filled.gate_ids.iter().map(|(id, _)| id.clone()).collect())
 }
 
-fn check_calendar(
-    name: &Text,
-    calendars: &BTreeMap<String, Option<Calendar>>,
-    context: &Context<'_>,
-) {
+fn check_calendar(name: &Text, calendars: Option<&Calendars>, context: &Context<'_>) {
+    let Some(calendars) = calendars else { return };
     if !calendars.contains_key(&name.value) {
         let message = format!("`{CALENDARS_PATH}` has no calendar `{}`", name.value);
         let help = suggestion(&name.value, calendars.keys().map(String::as_str));
@@ -107,7 +118,8 @@ fn upstream_of<'a>(phase: &RawPhase, raw: &'a RawPipeline) -> Vec<&'a PhaseId> {
 fn check_phase_name(name: &Text, raw: &RawPipeline, context: &Context<'_>) -> bool {
     let known = raw.phase_ids.iter().map(|(id, _)| id.as_str());
     let found = known.clone().any(|id| id == name.value);
-    if !found {
+    // Without all ids, the name may be that of a phase whose id is reported already.
+    if !found && raw.phase_ids_complete {
         let message = format!("pipeline `{}` has no phase `{}`", raw.id, name.value);
         context.sink.push(
             Diagnostic::error(codes::UNKNOWN_PHASE, message)
@@ -155,7 +167,7 @@ fn scope_of_phase<'a>(
     context: &'a Context<'_>,
 ) -> Scope<'a> {
     let declared = find_stage(&phase.stage, context)
-        .map(|stage| stage.params.keys().map(String::as_str).collect())
+        .map(|stage| stage.param_names.iter().map(String::as_str).collect())
         .unwrap_or_default();
     Scope { declared, values }
 }

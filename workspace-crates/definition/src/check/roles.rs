@@ -61,7 +61,8 @@ fn read_role(
     let names = of.iter().map(|text| (text.value.as_str(), &text.location));
     report_duplicates("member", names, sink);
     let members = of.iter().filter_map(|name| member(name, ids, sink)).collect();
-    let threshold = read_threshold(threshold?, of.len(), sink)?;
+    // A role whose threshold is wrong is still a role: gates that it owns are not to blame.
+    let threshold = threshold.and_then(|it| read_threshold(it, of.len(), sink)).unwrap_or(1);
     Some((id?.as_str().to_owned(), Role { of: members, threshold }))
 }
 
@@ -87,13 +88,13 @@ fn read_threshold(value: &Value, members: usize, sink: &Sink) -> Option<u32> {
     match u32::try_from(number) {
         Ok(threshold) if threshold >= 1 && threshold as usize <= members => Some(threshold),
         _ => {
-            let message =
-                format!("a threshold of {number} cannot be met by {members} principal(s)");
-            sink.push(
-                Diagnostic::error(codes::BAD_THRESHOLD, message)
-                    .at(&value.location)
-                    .help(format!("write a number from 1 to {members}")),
-            );
+            let message = format!("a threshold of {number} cannot be met by a role of {members}");
+            let help = match members {
+                0 => "name the members of the role in `of`".to_owned(),
+                _ => format!("write a number from 1 to {members}"),
+            };
+            let diagnostic = Diagnostic::error(codes::BAD_THRESHOLD, message).help(help);
+            sink.push(diagnostic.at(&value.location));
             None
         }
     }

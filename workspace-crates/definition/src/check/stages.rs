@@ -44,7 +44,7 @@ pub(crate) fn check_all(context: &Context<'_>) {
 
 /// Every `${…}` names a parameter, and every parameter is named.
 fn check_references(stage: &RawStage, context: &Context<'_>) {
-    let declared: Vec<&str> = stage.params.keys().map(String::as_str).collect();
+    let declared: Vec<&str> = stage.param_names.iter().map(String::as_str).collect();
     let mut used: BTreeSet<String> = BTreeSet::new();
     visit_stage_texts(stage, &mut |text, location| {
         used.extend(references(text, location, &declared, context));

@@ -21,6 +21,8 @@ pub(crate) struct RawPipeline {
     pub(crate) phases: Vec<RawPhase>,
     /// The ids of all phases, also of those that could not be read.
     pub(crate) phase_ids: Vec<(PhaseId, Location)>,
+    /// Whether every phase has an id that could be read.
+    pub(crate) phase_ids_complete: bool,
     pub(crate) rehearsal: Option<(Text, Text)>,
     pub(crate) location: Location,
 }
@@ -72,6 +74,7 @@ impl RawPipeline {
             calendar: calendar?,
             hypotheses,
             phases,
+            phase_ids_complete: phase_ids.len() == shape.list("phase").len(),
             phase_ids,
             rehearsal: match rehearsal {
                 Some(read) => Some(read?),

@@ -15,6 +15,8 @@ pub(crate) struct RawStage {
     pub(crate) id: StageId,
     pub(crate) title: String,
     pub(crate) summary: String,
+    /// The names of all parameters, also of those that could not be read.
+    pub(crate) param_names: Vec<String>,
     pub(crate) params: BTreeMap<String, RawParam>,
     pub(crate) includes: Vec<RawInclude>,
     pub(crate) network: Value,
@@ -87,6 +89,7 @@ impl RawStage {
         }
         let title = shape.text("title");
         let summary = shape.text("summary");
+        let param_names = shape.entries("params").iter().map(|entry| entry.key.clone()).collect();
         let params =
             shape.entries("params").iter().filter_map(|entry| read_param(entry, sink)).collect();
         let includes: Vec<RawInclude> =
@@ -105,6 +108,7 @@ impl RawStage {
             id: StageId::new(folder).ok()?,
             title: title?.value,
             summary: summary?.value,
+            param_names,
             params,
             includes,
             network: network.unwrap_or_else(|| empty_table(&location)),
