@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base::Digest;
@@ -53,13 +54,12 @@ impl TransactionBatch {
     #[must_use]
     pub fn new(transactions: Vec<Arc<Transaction>>) -> Self {
         let digest = digest_of(&transactions);
-        let mut last_nonces: Vec<(u32, u64)> = Vec::new();
+        let mut highest = BTreeMap::new();
         for transaction in &transactions {
-            match last_nonces.iter_mut().find(|(from, _)| *from == transaction.from) {
-                Some((_, nonce)) => *nonce = transaction.nonce.max(*nonce),
-                None => last_nonces.push((transaction.from, transaction.nonce)),
-            }
+            let nonce = highest.entry(transaction.from).or_insert(transaction.nonce);
+            *nonce = transaction.nonce.max(*nonce);
         }
+        let last_nonces = highest.into_iter().collect();
         Self { transactions, digest, last_nonces }
     }
 

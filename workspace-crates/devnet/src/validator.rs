@@ -246,26 +246,20 @@ impl Validator {
         }
     }
 
-    fn send_vote(&mut self, cx: &Cx<'_>, slot: u64, out: &mut Vec<Action>) {
-        if !self.vote.as_ref().is_some_and(|(attestation, _)| attestation.slot == slot) {
+    fn send_vote(&mut self, slot: u64, out: &mut Vec<Action>) {
+        if self.vote.as_ref().is_none_or(|(attestation, _)| attestation.slot != slot) {
             return;
         }
         let Some((attestation, proposer)) = self.vote.take() else { return };
         self.attestations += 1;
         if proposer == self.id() {
-            self.on_attestation(cx, proposer, &attestation, out);
+            self.on_attestation(proposer, &attestation, out);
         } else {
             out.push(Action::Send(proposer, Arc::new(Message::Attestation(attestation))));
         }
     }
 
-    fn on_attestation(
-        &mut self,
-        cx: &Cx<'_>,
-        from: NodeId,
-        attestation: &Attestation,
-        out: &mut Vec<Action>,
-    ) {
+    fn on_attestation(&mut self, from: NodeId, attestation: &Attestation, out: &mut Vec<Action>) {
         let Some(collection) = &mut self.proposal else { return };
         let known = collection.attestations.iter().any(|(node, _)| *node == from);
         if attestation.block != collection.block.digest()
@@ -280,22 +274,22 @@ impl Validator {
         collection.attestations.push((from, attestation.signature));
         let (count, of) = (collection.attestations.len(), collection.committee.members.len());
         if count == of || (collection.closed && count >= quorum(of)) {
-            self.verify(cx, out);
+            self.verify(out);
         }
     }
 
-    fn close(&mut self, cx: &Cx<'_>, slot: u64, out: &mut Vec<Action>) {
+    fn close(&mut self, slot: u64, out: &mut Vec<Action>) {
         let Some(collection) = &mut self.proposal else { return };
         if collection.block.header().slot != slot || collection.posted || collection.verifying {
             return;
         }
         collection.closed = true;
         if collection.attestations.len() >= quorum(collection.committee.members.len()) {
-            self.verify(cx, out);
+            self.verify(out);
         }
     }
 
-    fn verify(&mut self, _: &Cx<'_>, out: &mut Vec<Action>) {
+    fn verify(&mut self, out: &mut Vec<Action>) {
         let Some(collection) = &mut self.proposal else { return };
         collection.verifying = true;
         let attestations = std::mem::take(&mut collection.attestations);
@@ -411,7 +405,7 @@ impl Validator {
                 self.mempool.insert(batch, self.follower.state());
             }
             Message::Proposal(block) => self.on_proposal(cx, from, block, out),
-            Message::Attestation(attestation) => self.on_attestation(cx, from, attestation, out),
+            Message::Attestation(attestation) => self.on_attestation(from, attestation, out),
             _ => {}
         }
     }
@@ -420,7 +414,7 @@ impl Validator {
         let number = timer.0 & !KIND;
         match timer.0 & KIND {
             PROPOSE => self.propose(cx, number, out),
-            COLLECT => self.close(cx, number, out),
+            COLLECT => self.close(number, out),
             EPOCH_END => self.judge_epoch(cx, number, out),
             _ => {}
         }
@@ -464,7 +458,7 @@ impl Machine for Validator {
                 self.on_verified(id.0 & !KIND, valid, out);
             }
             Event::Persisted(id) if id.0 & KIND == PROPOSE => self.publish(cx, id.0 & !KIND, out),
-            Event::Persisted(id) if id.0 & KIND == ATTEST => self.send_vote(cx, id.0 & !KIND, out),
+            Event::Persisted(id) if id.0 & KIND == ATTEST => self.send_vote(id.0 & !KIND, out),
             Event::Command(Command::StallProposals { until }) => self.stalled_until = Some(until),
             _ => {}
         }

@@ -1,5 +1,5 @@
 //! Measures the simulator: `cargo run --release -p simulator --example speed -- [HOURS] [THREADS] [SIZE] [CRYPTO]`
-//! with SIZE `48`, `128` or `300` and CRYPTO `ed25519` or `keyed-hash`.
+//! with SIZE `48`, `128`, `300` or `programme` and CRYPTO `ed25519` or `keyed-hash`.
 #![allow(clippy::print_stdout, reason = "an example's output is its purpose")]
 
 use std::time::Instant as Clock;
@@ -15,10 +15,40 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let hours: i64 = argument(0, "10").parse()?;
     let threads: usize = argument(1, "2").parse()?;
-    let mut spec = sized(&argument(2, "300"));
-    if argument(3, "ed25519") == "keyed-hash" {
-        spec.crypto = CryptoKind::KeyedHash;
+    let keyed_hash = argument(3, "ed25519") == "keyed-hash";
+    let (mut wall, mut pure) = (0.0, 0.0);
+    for (size, hours) in deployments(&argument(2, "300"), hours) {
+        let mut spec = sized(&size);
+        if keyed_hash {
+            spec.crypto = CryptoKind::KeyedHash;
+        }
+        let (took, alone) = measure(spec, hours, threads)?;
+        wall += took;
+        pure += alone;
     }
+    println!("wall {wall:.2} s; pure signature cost {pure:.2} s of one core;");
+    println!("wall x threads / pure = {:.2}", wall * threads as f64 / pure);
+    println!("peak memory {} kB", peak_kilobytes().unwrap_or(0));
+    Ok(())
+}
+
+/// One deployment, or all eight of the first programme.
+fn deployments(size: &str, hours: i64) -> Vec<(String, i64)> {
+    let programme = [("48", 120), ("128", 120), ("128", 168), ("300", 168)]
+        .map(|(size, public)| [(size.to_owned(), 95), (size.to_owned(), public)]);
+    if size == "programme" {
+        programme.into_iter().flatten().collect()
+    } else {
+        vec![(size.to_owned(), hours)]
+    }
+}
+
+/// Runs one deployment; gives its wall time and the time of its signatures alone on one core.
+fn measure(
+    spec: NetworkSpec,
+    hours: i64,
+    threads: usize,
+) -> Result<(f64, f64), Box<dyn std::error::Error>> {
     let start: Instant = "2026-01-08T15:00:00Z".parse()?;
     let options = Options { threads, invariants: true };
     let clock = Clock::now();
@@ -26,33 +56,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     simulation.run_until(start + Duration::from_hours(hours))?;
     let wall = clock.elapsed().as_secs_f64();
     let stats = simulation.stats();
+    let (validators, committee) = (spec.validators, spec.committee);
+    println!("{validators} validators, committee {committee}, {hours} h, {threads} threads:");
     println!(
-        "{} validators, committee {}, {hours} h, {threads} threads",
-        spec.validators, spec.committee
-    );
-    println!(
-        "wall {wall:.2} s, {:.0} events/s, {} events",
+        "  wall {wall:.2} s, {} events, {:.0} events/s, {} signatures, {} verifications ({} remembered)",
+        stats.events,
         stats.events as f64 / wall,
-        stats.events
+        stats.signatures,
+        stats.verifications,
+        stats.verifications_remembered
     );
-    println!("{stats:#?}");
-    let node = &simulation.nodes()[2];
-    println!("pending {}, finalized {}", node.pending_height, node.finalized_height);
+    let store = simulation.store();
+    let node = simulation.nodes().swap_remove(2);
     println!(
-        "samples {} in {} bytes",
-        simulation.store().sample_count(),
-        simulation.store().sample_bytes()
+        "  pending {}, finalized {}; {} samples in {} bytes; trace {}",
+        node.pending_height,
+        node.finalized_height,
+        store.sample_count(),
+        store.sample_bytes(),
+        stats.trace_digest.whole().short()
     );
-    println!("peak memory {} kB", peak_kilobytes().unwrap_or(0));
     let (sign, verify) = signature_seconds(&spec);
-    let pure = stats.signatures as f64 * sign + stats.verifications as f64 * verify;
-    println!(
-        "sign {:.1} us, verify {:.1} us in batches of 1024; pure {pure:.2} s of one core; wall x threads / pure = {:.2}",
-        sign * 1e6,
-        verify * 1e6,
-        wall * threads as f64 / pure
-    );
-    Ok(())
+    println!("  sign {:.1} us, verify {:.1} us in batches of 1024", sign * 1e6, verify * 1e6);
+    Ok((wall, stats.signatures as f64 * sign + stats.verifications as f64 * verify))
 }
 
 fn sized(validators: &str) -> NetworkSpec {

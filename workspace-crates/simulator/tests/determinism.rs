@@ -1,4 +1,5 @@
 //! The same seed gives the same history.
+#![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
 
 mod common;
 

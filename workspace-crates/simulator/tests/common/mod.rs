@@ -1,5 +1,6 @@
 //! What the tests share.
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, reason = "a test may end with a panic")]
 
 use base::{Duration, Instant};
 use devnet::{CryptoKind, NetworkAction, NetworkSpec, Role, ScheduledAction, Targets};
