@@ -8,11 +8,16 @@ mod finding;
 mod judge;
 mod judgement;
 pub mod kinds;
+mod measure;
 mod need;
+mod query;
+mod reading;
 
 pub mod soak;
 mod text;
+mod thin;
 mod waiver;
+mod window;
 
 pub use evaluation::{Evaluation, PhaseEvaluation, WaiverNote};
 pub use facts::{ApprovalFact, Context, DeploymentFacts, EarlierPass, StoredRecord};

@@ -144,8 +144,8 @@ impl<'a> Walk<'a> {
         let Some(run) = &self.run else { return };
         let ends = match self.rule.on_gap {
             OnGap::Restart => true,
-            // The gap lasts at least until the next point, where it is measured again.
-            OnGap::Pause => at - run.last > self.rule.max_gap,
+            // The gap lasts at least until the next point.
+            OnGap::Pause => at + self.observed.step - run.last > self.rule.max_gap,
         };
         if ends {
             let began = run.last + self.observed.step;
@@ -157,14 +157,6 @@ impl<'a> Walk<'a> {
     fn hold(&mut self, at: Instant) {
         self.in_breach = false;
         let step = self.observed.step;
-        if let Some(run) = &self.run
-            && at - run.last > step
-            && at - run.last > self.rule.max_gap
-        {
-            let began = run.last + step;
-            self.run = None;
-            self.note(began, GAP, None);
-        }
         match &mut self.run {
             Some(run) => {
                 if at - run.last <= step {

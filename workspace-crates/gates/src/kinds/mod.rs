@@ -2,11 +2,15 @@
 
 mod approval;
 mod document;
+mod drill;
 mod event_chain;
 mod issues;
+mod metric;
 mod probe;
 mod records;
 mod reference;
+mod regression;
+mod soak;
 
 use definition::{Lint, Phase, Pipeline};
 use diagnostics::{Diagnostic, codes, suggestion};
@@ -14,6 +18,7 @@ use diagnostics::{Diagnostic, codes, suggestion};
 use crate::{Context, Judgement, Need};
 
 pub use document::local_links;
+pub(crate) use records::OnMissing;
 pub use reference::reference_markdown;
 
 /// A gate whose parameters were checked.
@@ -80,8 +85,17 @@ impl ParamInfo {
 }
 
 /// Every kind, in the order of their names.
-const KINDS: &[KindInfo] =
-    &[approval::KIND, document::KIND, event_chain::KIND, issues::KIND, probe::KIND];
+const KINDS: &[KindInfo] = &[
+    approval::KIND,
+    document::KIND,
+    drill::KIND,
+    event_chain::KIND,
+    issues::KIND,
+    metric::KIND,
+    probe::KIND,
+    regression::KIND,
+    soak::KIND,
+];
 
 /// Every gate kind, in the order of their names.
 #[must_use]
