@@ -10,6 +10,7 @@
 
 mod check;
 pub mod files;
+pub mod graph;
 mod lint;
 mod model;
 mod raw;
