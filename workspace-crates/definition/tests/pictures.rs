@@ -1,5 +1,7 @@
 //! The pictures of a pipeline, for the real programme and for a graph with branches.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap like tests")]
+
 use std::path::Path;
 
 use definition::{Files, Overrides, Pipeline, check, files, graph};

@@ -1,5 +1,7 @@
 //! Damaged and hostile definitions are reported; they never panic.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap like tests")]
+
 use std::path::Path;
 
 use definition::{Files, Overrides, check, files};

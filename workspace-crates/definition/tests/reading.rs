@@ -1,5 +1,7 @@
 //! Reading the tree from disk.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap like tests")]
+
 use std::fs;
 use std::path::Path;
 

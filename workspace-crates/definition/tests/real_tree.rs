@@ -1,5 +1,7 @@
 //! The definitions of this repository: they load, and mean what `pipelines` say.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap like tests")]
+
 use std::path::Path;
 
 use base::{Duration, PhaseId, PipelineId};

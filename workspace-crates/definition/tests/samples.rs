@@ -4,6 +4,8 @@
 //! the minimal tree that every bad sample stands on, `@set name=value` and `@time_scale x` stand
 //! for command line options.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap like tests")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
