@@ -15,8 +15,28 @@ use crate::window_functions::{greatest, least};
 /// Series that are aggregated together.
 pub(crate) struct Group {
     pub(crate) labels: Labels,
-    pub(crate) drops_name: bool,
     pub(crate) columns: Vec<Column>,
+}
+
+impl Group {
+    /// The group's results. Where it was grouped by the name, the name is to be dropped at the steps
+    /// at which any of its series has a name that is to be dropped.
+    pub(crate) fn results(&self, labels: Labels, values: Vec<f64>) -> Vec<Column> {
+        let is_named = !self.labels.get(METRIC_NAME).is_empty();
+        let (dropping, keeping): (Vec<&Column>, Vec<&Column>) =
+            self.columns.iter().partition(|column| column.drops_name && is_named);
+        if dropping.is_empty() || keeping.is_empty() {
+            return vec![Column { labels, drops_name: keeping.is_empty(), values }];
+        }
+        let (mut named, mut nameless) = (values.clone(), values);
+        for step in 0..named.len() {
+            let drops = dropping.iter().any(|column| is_present(column.values[step]));
+            let other = if drops { &mut named } else { &mut nameless };
+            other[step] = ABSENT;
+        }
+        let nameless = Column { labels: labels.clone(), drops_name: true, values: nameless };
+        vec![Column { labels, drops_name: false, values: named }, nameless]
+    }
 }
 
 pub(crate) fn evaluate(
@@ -38,15 +58,13 @@ pub(crate) fn evaluate(
             rank::evaluate(ctx, aggregate.operator, groups, parameter, grid)
         }
         operator => {
-            let columns: Result<Vec<Column>, Failure> = groups
-                .into_iter()
-                .map(|group| {
-                    ctx.check_cancelled()?;
-                    let values = combine(operator, &group.columns, grid.count);
-                    Ok(Column { labels: group.labels, drops_name: group.drops_name, values })
-                })
-                .collect();
-            Ok(columns?.into())
+            let mut columns = Vec::with_capacity(groups.len());
+            for group in groups {
+                ctx.check_cancelled()?;
+                let values = combine(operator, &group.columns, grid.count);
+                columns.extend(group.results(group.labels.clone(), values));
+            }
+            Ok(columns.into())
         }
     }
 }
@@ -60,13 +78,8 @@ fn group(by: &By, columns: Vec<Column>) -> Vec<Group> {
                 .labels
                 .filtered(|name| !is_metric_label(name) && !names.iter().any(|n| n == name)),
         };
-        let group = groups.entry(labels.clone()).or_insert_with(|| Group {
-            labels,
-            drops_name: false,
-            columns: Vec::new(),
-        });
-        // A name that is to be dropped stays to be dropped where it was grouped by.
-        group.drops_name |= column.drops_name && !group.labels.get(METRIC_NAME).is_empty();
+        let group =
+            groups.entry(labels.clone()).or_insert_with(|| Group { labels, columns: Vec::new() });
         group.columns.push(column);
     }
     groups.into_values().collect()

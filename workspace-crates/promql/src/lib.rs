@@ -20,6 +20,7 @@ mod column;
 mod error;
 mod eval;
 mod function;
+mod guard;
 mod histogram;
 mod label_functions;
 mod limits;

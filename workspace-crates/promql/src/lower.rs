@@ -30,8 +30,8 @@ pub(crate) fn lower(
 ) -> Result<(Node, ValueKind), QueryError> {
     let lowering = Lowering { text, subquery_step_ms };
     lowering.check_size()?;
-    lowering.check_escapes()?;
-    let parsed = promql_parser::parser::parse(text).map_err(|reason| lowering.syntax(reason))?;
+    crate::guard::check(text).map_err(|reason| lowering.syntax(reason.to_owned()))?;
+    let parsed = lowering.parse()?;
     let kind = match parsed.value_type() {
         ValueType::Scalar => ValueKind::Scalar,
         ValueType::Vector => ValueKind::Vector,
@@ -83,31 +83,12 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Refuses escapes of single bytes beyond ASCII: Prometheus joins them to UTF-8, and the parser
-    /// takes each for a character of its own.
-    fn check_escapes(&self) -> Result<(), QueryError> {
-        let mut quote = None;
-        let mut bytes = self.text.bytes().enumerate();
-        while let Some((position, byte)) = bytes.next() {
-            match (quote, byte) {
-                (None, b'"' | b'\'' | b'`') => quote = Some(byte),
-                (Some(open), close) if open == close => quote = None,
-                (Some(b'"' | b'\''), b'\\') => {
-                    let rest = &self.text.as_bytes()[position + 1..];
-                    if matches!(rest, [b'x', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..] | [b'2' | b'3', ..])
-                    {
-                        return Err(QueryError::Unsupported {
-                            query: self.shortened(),
-                            construct: "an escaped byte beyond ASCII".to_owned(),
-                            position: Some(position),
-                        });
-                    }
-                    bytes.next();
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+    /// The guard keeps out the texts that the parser is known to panic on; a panic on any other one
+    /// is that text's fault as well, and must not end the process.
+    fn parse(&self) -> Result<Expr, QueryError> {
+        std::panic::catch_unwind(|| promql_parser::parser::parse(self.text))
+            .unwrap_or_else(|_| Err("the parser gave up".to_owned()))
+            .map_err(|reason| self.syntax(reason))
     }
 
     fn node(&self, expr: &Expr, depth: usize) -> Result<Node, QueryError> {
@@ -122,7 +103,7 @@ impl Lowering<'_> {
             Expr::Unary(unary) => Node::Negate(Box::new(self.node(&unary.expr, depth)?)),
             Expr::VectorSelector(selector) => Node::Selector(self.selector(selector)?),
             Expr::MatrixSelector(matrix) => {
-                Node::Range(self.selector(&matrix.vs)?, self.duration_ms(matrix.range)?)
+                Node::Range(self.selector(&matrix.vs)?, self.range_ms(matrix.range)?)
             }
             Expr::Subquery(subquery) => Node::Subquery(Box::new(self.subquery(subquery, depth)?)),
             Expr::Binary(binary) => Node::Binary(Box::new(self.binary(binary, depth)?)),
@@ -140,6 +121,13 @@ impl Lowering<'_> {
         match i64::try_from(duration.as_millis()) {
             Ok(ms) if ms <= DURATION_MS_MAX => Ok(ms),
             _ => Err(self.syntax("a duration is longer than a hundred years".to_owned())),
+        }
+    }
+
+    fn range_ms(&self, duration: StdDuration) -> Result<i64, QueryError> {
+        match self.duration_ms(duration)? {
+            0 => Err(self.syntax("a range is shorter than a millisecond".to_owned())),
+            ms => Ok(ms),
         }
     }
 
@@ -205,7 +193,7 @@ impl Lowering<'_> {
         }
         Ok(Subquery {
             expr: self.node(&parsed.expr, depth)?,
-            range_ms: self.duration_ms(parsed.range)?,
+            range_ms: self.range_ms(parsed.range)?,
             step_ms,
             shift: self.shift(parsed.at.as_ref(), parsed.offset.as_ref())?,
         })

@@ -26,17 +26,18 @@ pub(crate) fn evaluate(
     }
     let parameter = parameter.into_scalar()?;
     if operator == Aggregation::Quantile {
-        let columns = groups.into_iter().map(|group| Column {
-            values: quantiles(&group.columns, &parameter),
-            labels: group.labels,
-            drops_name: group.drops_name,
+        let columns = groups.into_iter().flat_map(|group| {
+            let values = quantiles(&group.columns, &parameter);
+            group.results(group.labels.clone(), values)
         });
         return Ok(columns.collect::<Vec<_>>().into());
     }
     let limits = parameter.iter().map(|k| to_count(*k)).collect::<Result<Vec<_>, _>>()?;
     let mut columns = Vec::new();
-    for group in groups {
+    for mut group in groups {
         ctx.check_cancelled()?;
+        // Which of equal values stays must not depend on how the argument was computed.
+        group.columns.sort_by(|a, b| a.labels.cmp(&b.labels));
         columns.extend(keep(operator, group.columns, &limits));
     }
     // The order of an instant result is that of the values.
@@ -124,12 +125,14 @@ fn count_values(
                 }
             }
         }
-        let drops_name = group.drops_name && label != METRIC_NAME;
-        results.extend(counts.into_iter().map(|(text, values)| Column {
-            labels: group.labels.with(label, &text),
-            drops_name,
-            values,
-        }));
+        for (text, values) in counts {
+            let labelled = group.results(group.labels.with(label, &text), values);
+            // A name that is set on purpose is not dropped at the end.
+            results.extend(labelled.into_iter().map(|column| Column {
+                drops_name: column.drops_name && label != METRIC_NAME,
+                ..column
+            }));
+        }
     }
     Ok(crate::column::merge(results)?.into())
 }

@@ -101,8 +101,9 @@ pub(crate) fn apply(
             let last = bounds[bounds.len() - 1];
             bounds.resize(grid.count, last);
         }
-        let series = Prepared { stream, windows, bounds: &bounds, scalars, grid };
+        let series = Prepared { ctx, stream, windows, bounds: &bounds, scalars, grid };
         let values = windows.ends.spread(series.compute(function));
+        ctx.check_cancelled()?;
         let drops_name = stream.drops_name || !function.keeps_name();
         columns.push(Column { labels: stream.labels.clone(), drops_name, values });
         shared = Some((times, bounds));
@@ -136,6 +137,7 @@ fn check_parameters(function: WindowFunction, scalars: &[Vec<f64>]) -> Result<()
 
 /// One series with everything that its windows need.
 struct Prepared<'a> {
+    ctx: &'a Context<'a>,
     stream: &'a Stream,
     windows: &'a Windows,
     bounds: &'a [Bounds],
@@ -173,11 +175,11 @@ impl Prepared<'_> {
             WindowFunction::Delta => self.extrapolated(false, false),
             WindowFunction::Irate => self.last_pair(true),
             WindowFunction::Idelta => self.last_pair(false),
-            WindowFunction::Mad => each(&|low, high| deviation(&values[low..high])),
+            WindowFunction::Mad => self.each_step(|_, low, high| deviation(&values[low..high])),
             WindowFunction::Quantile => self.each_step(|step, low, high| {
                 quantile(self.scalars[0][step], &mut values[low..high].to_vec())
             }),
-            WindowFunction::Deriv => each(&|low, high| {
+            WindowFunction::Deriv => self.each_step(|_, low, high| {
                 regression::slope(&times[low..high], &values[low..high]).unwrap_or(ABSENT)
             }),
             WindowFunction::PredictLinear => self.each_step(|step, low, high| {
@@ -201,8 +203,14 @@ impl Prepared<'_> {
         fold(&self.stream.values, self.bounds, leaf, join, finish)
     }
 
-    fn each_step(&self, compute: impl FnMut(usize, usize, usize) -> f64) -> Vec<f64> {
-        each(self.bounds, compute)
+    /// For functions that look at every sample of every window, which can take long. What is
+    /// computed after a cancellation is thrown away.
+    fn each_step(&self, compute: impl Fn(usize, usize, usize) -> f64) -> Vec<f64> {
+        let mut is_cancelled = false;
+        each(self.bounds, |step, low, high| {
+            is_cancelled = is_cancelled || self.ctx.check_cancelled().is_err();
+            if is_cancelled { ABSENT } else { compute(step, low, high) }
+        })
     }
 
     /// The time of the latest sample that has the value that `choose` finds.

@@ -196,6 +196,10 @@ fn check_chunk(chunk: &Chunk, target: &Target) -> Result<(Vec<i64>, Vec<f64>), S
         return Err(StoreError::Malformed("times that do not increase"));
     }
     let width = target.series.len();
+    // The shortest column has two bytes, so forged counts cannot ask for much memory.
+    if chunk.data.len() < 2 * width {
+        return Err(StoreError::Malformed("values"));
+    }
     let mut rows = vec![0.0; if times.len() < CHUNK_LEN { times.len() * width } else { 0 }];
     let mut values = Vec::with_capacity(CHUNK_LEN);
     for series in 0..width {
