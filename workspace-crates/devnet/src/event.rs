@@ -55,7 +55,7 @@ pub mod names {
     pub const L1_REORG: &str = "l1.reorg";
     /// A deposit shrank; attributes `validator`, `epoch`, `before`, `after`, `penalty`.
     pub const VALIDATOR_SLASHED: &str = "validator.slashed";
-    /// A node stopped without being asked by an operator; attribute `cause`.
+    /// A node died; attributes `cause` and, when a drill killed it, `drill`.
     pub const NODE_CRASHED: &str = "node.crashed";
     /// A node started; attribute `version`.
     pub const NODE_STARTED: &str = "node.started";

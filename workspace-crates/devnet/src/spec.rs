@@ -125,8 +125,8 @@ impl Default for NetworkSpec {
 }
 
 impl NetworkSpec {
-    /// The same network with slots of length `slot`; every other duration but the scrape
-    /// interval and the links' shrinks or grows by the same factor.
+    /// The same network with slots of length `slot`: every other duration shrinks or grows by the
+    /// same factor, the scrape interval to no less than a second.
     #[must_use]
     pub fn with_slot(mut self, slot: Duration) -> Self {
         let (to, from) = (i128::from(slot.micros()), i128::from(self.slot.micros().max(1)));
@@ -142,9 +142,13 @@ impl NetworkSpec {
             &mut self.reexecution,
             &mut self.proving,
             &mut self.governance_delay,
+            &mut self.link_latency,
+            &mut self.link_jitter,
+            &mut self.scrape_interval,
         ] {
             scale(length);
         }
+        self.scrape_interval = self.scrape_interval.max(Duration::from_seconds(1));
         self.slot = slot;
         self
     }
@@ -347,8 +351,7 @@ mod tests {
     #[test]
     fn the_first_phase_is_possible_and_so_it_is_in_real_time() {
         NetworkSpec::default().check().unwrap();
-        let mut short = NetworkSpec::default().with_slot(Duration::from_seconds(1));
-        short.link_jitter = Duration::from_millis(20);
+        let short = NetworkSpec::default().with_slot(Duration::from_seconds(1));
         short.check().unwrap();
         assert_eq!(short.epoch(), Duration::from_seconds(32));
         assert_eq!(short.l1_finality.millis(), 21_333);

@@ -176,9 +176,9 @@ impl Simulation {
     fn kill_all(&mut self, nodes: &[NodeId], index: usize, cause: &str) {
         for node in nodes {
             if self.kill(*node) {
-                let id = &self.planned[index].scheduled.id;
-                let cause = format!("{cause} (drill {id})");
-                self.record(names::NODE_CRASHED, Some(*node), [("cause", cause)]);
+                let drill = self.planned[index].scheduled.id.clone();
+                let attributes = [("cause", cause.to_owned()), ("drill", drill)];
+                self.record(names::NODE_CRASHED, Some(*node), attributes);
             }
         }
     }

@@ -186,6 +186,7 @@ impl Memory {
     pub(crate) fn finish(&self, cell: &Arc<Cell>) -> Result<JobOutput, WorkerDied> {
         let mut inner = self.inner();
         let output = inner.pool.finish(cell)?;
+        inner.pool.tidy();
         match (&output, cell.job()) {
             (JobOutput::Attested(Ok(signature)), devnet::Job::Attest { validator, block, .. }) => {
                 let root = block.attestation_root(&self.domain);

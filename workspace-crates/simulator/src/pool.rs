@@ -13,8 +13,8 @@ use devnet::{
 const BATCH: usize = 1_024;
 /// Batches that may wait before the simulation itself works on them.
 const WAITING_MAX: usize = 4;
-/// Jobs that a worker takes at once.
-const TAKEN: usize = 8;
+/// Jobs that the simulation does itself: so few are sooner done than handed over.
+const OWN_JOBS: usize = 16;
 
 /// Counts what the real provider does.
 pub(crate) struct Counting {
@@ -194,13 +194,11 @@ impl Shared {
             if queues.stop {
                 return;
             }
-            if !queues.jobs.is_empty() {
-                let count = queues.jobs.len().min(TAKEN);
-                let jobs: Vec<_> = queues.jobs.drain(..count).collect();
+            if queues.jobs.len() > OWN_JOBS
+                && let Some(job) = queues.jobs.pop_back()
+            {
                 drop(queues);
-                for job in jobs {
-                    job.run_if_free();
-                }
+                job.run_if_free();
                 queues = self.queues();
             } else if let Some(batch) = queues.batches.pop_front() {
                 queues.verifying += 1;
@@ -222,8 +220,6 @@ pub(crate) struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
     deferred: Vec<Deferred>,
-    /// Jobs that the workers have not been told of yet.
-    fresh: usize,
 }
 
 /// A worker died.
@@ -239,12 +235,8 @@ impl Pool {
             work: Condvar::new(),
             broken: AtomicBool::new(false),
         });
-        let mut pool = Self {
-            shared: Arc::clone(&shared),
-            workers: Vec::new(),
-            deferred: Vec::new(),
-            fresh: 0,
-        };
+        let mut pool =
+            Self { shared: Arc::clone(&shared), workers: Vec::new(), deferred: Vec::new() };
         for number in 1..threads.max(1) {
             let shared = Arc::clone(&shared);
             let builder = std::thread::Builder::new().name(format!("simulator-{number}"));
@@ -253,42 +245,60 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Hands a job to the workers.
-    pub(crate) fn submit(&mut self, cell: &Arc<Cell>) {
+    /// Hands a job to the workers. They begin with the newest, the simulation with the oldest, so
+    /// that it seldom has to wait for them.
+    pub(crate) fn submit(&self, cell: &Arc<Cell>) {
         if self.workers.is_empty() {
             return;
         }
-        self.shared.queues().jobs.push_back(Arc::clone(cell));
-        self.fresh += 1;
-        if self.fresh >= TAKEN {
-            self.wake();
+        let mut queues = self.shared.queues();
+        queues.jobs.push_back(Arc::clone(cell));
+        let enough = queues.jobs.len() > OWN_JOBS;
+        drop(queues);
+        if enough {
+            self.shared.work.notify_one();
         }
-    }
-
-    fn wake(&mut self) {
-        self.fresh = 0;
-        self.shared.work.notify_one();
     }
 
     /// The job's output; does the job here when nobody has begun it.
-    pub(crate) fn finish(&mut self, cell: &Arc<Cell>) -> Result<JobOutput, WorkerDied> {
-        if self.fresh > 0 {
-            self.wake();
-        }
+    pub(crate) fn finish(&self, cell: &Arc<Cell>) -> Result<JobOutput, WorkerDied> {
         cell.run_if_free();
         let mut spins = 0_u32;
         loop {
             if let Some(output) = cell.output.get() {
                 return Ok(output.clone());
             }
-            let other = self.shared.queues().jobs.pop_back();
+            let other = self.next_job();
             if other.is_none_or(|other| !other.run_if_free()) {
                 spins = spins.wrapping_add(1);
-                if spins.is_multiple_of(1 << 16) {
+                if spins.is_multiple_of(1 << 10) {
                     self.check_workers()?;
+                    std::thread::yield_now();
                 }
                 std::hint::spin_loop();
             }
+        }
+    }
+
+    /// The oldest job that nobody has begun; forgets those before it.
+    fn next_job(&self) -> Option<Arc<Cell>> {
+        let mut queues = self.shared.queues();
+        while let Some(job) = queues.jobs.pop_front() {
+            if !job.claimed.load(Ordering::Acquire) {
+                return Some(job);
+            }
+        }
+        None
+    }
+
+    /// Forgets jobs that are begun or done, so that the queue counts only those that wait.
+    pub(crate) fn tidy(&self) {
+        if self.workers.is_empty() {
+            return;
+        }
+        let mut queues = self.shared.queues();
+        while queues.jobs.front().is_some_and(|job| job.claimed.load(Ordering::Acquire)) {
+            queues.jobs.pop_front();
         }
     }
 
