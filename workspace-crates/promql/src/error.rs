@@ -49,8 +49,7 @@ fn at(position: Option<usize>) -> String {
 pub struct EvalError {
     /// The text of the query.
     pub query: String,
-    /// What went wrong.
-    #[source]
+    /// What went wrong; the message holds it already.
     pub failure: Failure,
 }
 

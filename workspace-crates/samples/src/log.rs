@@ -62,7 +62,7 @@ pub enum LogError {
     },
     /// The scrape does not fit the log. Nothing was written.
     #[error("the scrape was not logged: {0}")]
-    Refused(#[from] AppendError),
+    Refused(AppendError),
     /// An earlier write failed and could not be undone.
     #[error("the sample log {} takes no more: an earlier write failed half-way; open it again", .0.display())]
     Broken(PathBuf),
@@ -156,19 +156,19 @@ impl SampleLog {
         }
         if series.len() != values.len() {
             let (series, values) = (series.len(), values.len());
-            return Err(AppendError::WrongLength { series, values }.into());
+            return Err(LogError::Refused(AppendError::WrongLength { series, values }));
         }
         let target = match self.targets.get(series) {
             Some(target) => *target,
             None => self.define_target(series)?,
         };
-        self.store.check(target, t_ms, values.len())?;
+        self.store.check(target, t_ms, values.len()).map_err(LogError::Refused)?;
         let mut payload = vec![KIND_SCRAPE];
         put_varint(&mut payload, u64::from(target.0));
         put_varint(&mut payload, zigzag(t_ms));
         payload.extend(values.iter().flat_map(|v| v.to_bits().to_le_bytes()));
         self.write_record(&payload)?;
-        Ok(self.store.append(target, t_ms, values)?)
+        self.store.append(target, t_ms, values).map_err(LogError::Refused)
     }
 
     fn define_target(&mut self, series: &[Labels]) -> Result<TargetId, LogError> {
