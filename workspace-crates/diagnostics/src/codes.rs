@@ -68,6 +68,7 @@ codes! {
     UNKNOWN_PRINCIPAL = "PG0314", "unknown-principal", "A principal or role is named that `pipeline/roles.toml` does not have.";
     BAD_THRESHOLD = "PG0315", "bad-threshold", "A role asks for more signers than it has, or for none.";
     NOT_UPSTREAM = "PG0316", "not-upstream", "A gate resets to a phase that does not come before its own.";
+    TOO_MANY_INCLUDES = "PG0317", "too-many-includes", "A stage includes more stages than can be meant.";
 
     UNKNOWN_KIND = "PG0401", "unknown-kind", "A gate is of a kind that does not exist.";
     BAD_GATE = "PG0402", "bad-gate", "The parameters of a gate contradict each other or lack something.";

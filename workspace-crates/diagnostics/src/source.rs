@@ -40,19 +40,29 @@ pub struct Position {
 /// The texts that locations point into.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceMap {
-    files: BTreeMap<Arc<str>, String>,
+    files: BTreeMap<Arc<str>, File>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct File {
+    text: String,
+    /// Offsets of the first byte of each line, so that thousands of places cost no rescans.
+    line_starts: Vec<usize>,
 }
 
 impl SourceMap {
     /// Adds a file, or replaces the one of the same path.
     pub fn insert(&mut self, path: impl Into<Arc<str>>, text: impl Into<String>) {
-        self.files.insert(path.into(), text.into());
+        let text = text.into();
+        let feeds = text.match_indices('\n').map(|(feed, _)| feed + 1);
+        let line_starts = std::iter::once(0).chain(feeds).collect();
+        self.files.insert(path.into(), File { text, line_starts });
     }
 
     /// The text of a file.
     #[must_use]
     pub fn text(&self, path: &str) -> Option<&str> {
-        self.files.get(path).map(String::as_str)
+        self.files.get(path).map(|file| file.text.as_str())
     }
 
     /// The paths of all files, in order.
@@ -70,13 +80,11 @@ impl SourceMap {
     /// Nothing when the file is not known.
     #[must_use]
     pub fn position(&self, path: &str, offset: usize) -> Option<Position> {
-        let text = self.text(path)?;
-        let before = &text[..floor_char_boundary(text, offset)];
-        let line_start = before.rfind('\n').map_or(0, |feed| feed + 1);
-        Some(Position {
-            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        })
+        let file = self.files.get(path)?;
+        let offset = floor_char_boundary(&file.text, offset);
+        let line = file.line_starts.partition_point(|start| *start <= offset);
+        let line_start = file.line_starts.get(line.checked_sub(1)?)?;
+        Some(Position { line, column: file.text[*line_start..offset].chars().count() + 1 })
     }
 
     /// `file:line:column` of the start of a location; only the path when the file is not known.

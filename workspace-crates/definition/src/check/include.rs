@@ -15,6 +15,9 @@ use crate::raw::{RawCondition, RawGate, RawOnFail, RawStage};
 use crate::shape::parse_duration;
 use crate::{Table, Value};
 
+/// Most stages that one phase may include, counted as often as they are.
+const INCLUDES_MAX: usize = 256;
+
 /// A stage with its parameters filled in, and all that it includes.
 pub(crate) struct Filled {
     pub(crate) params: BTreeMap<String, ParamValue>,
@@ -23,6 +26,7 @@ pub(crate) struct Filled {
     pub(crate) gates: Vec<(Gate, Option<Text>)>,
     /// The ids of all gates, also of those that could not be read.
     pub(crate) gate_ids: Vec<(GateId, Location)>,
+    includes: usize,
 }
 
 /// Fills in `stage` with the values given.
@@ -39,6 +43,7 @@ pub(crate) fn fill(
         conditions: Vec::new(),
         gates: Vec::new(),
         gate_ids: Vec::new(),
+        includes: 0,
     };
     let scope = scope_of(stage, &params);
     let network = substitute(&stage.network, &scope, context);
@@ -72,6 +77,13 @@ fn add<'a>(
         if above.contains(&included.id.as_str()) {
             continue;
         }
+        filled.includes += 1;
+        if filled.includes > INCLUDES_MAX {
+            if filled.includes == INCLUDES_MAX + 1 {
+                report_too_many(&include.stage.location, context);
+            }
+            return;
+        }
         let inner = bind(included, &include.params, Some(&scope), used_in, context);
         above.push(included.id.as_str());
         let prefix = format!("{prefix}{}.", included.id);
@@ -90,6 +102,12 @@ fn add<'a>(
     for raw in &stage.gates.gates {
         filled.gates.extend(fill_gate(raw, prefix, &scope, used_in, context));
     }
+}
+
+/// Stages that include each other's includes over and over would fill the memory.
+fn report_too_many(location: &Location, context: &Context<'_>) {
+    let message = format!("a phase cannot include more than {INCLUDES_MAX} stages");
+    context.sink.push(Diagnostic::error(codes::TOO_MANY_INCLUDES, message).at(location));
 }
 
 fn prefixed(

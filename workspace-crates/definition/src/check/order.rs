@@ -1,5 +1,7 @@
 //! The order of phases.
 
+use std::collections::BTreeMap;
+
 use base::PhaseId;
 
 /// What waits for what: each node with the nodes that come before it.
@@ -8,41 +10,44 @@ pub(crate) type Graph<'a> = [(&'a PhaseId, Vec<&'a PhaseId>)];
 /// The positions of the nodes such that each comes after those it waits for, otherwise in their
 /// order; or the ids of a cycle, the first repeated at the end.
 pub(crate) fn topological(graph: &Graph<'_>) -> Result<Vec<usize>, Vec<PhaseId>> {
-    let mut placed: Vec<usize> = Vec::new();
-    while placed.len() < graph.len() {
-        let ready = |index: &usize| {
-            !placed.contains(index)
-                && graph[*index].1.iter().all(|before| {
-                    position(graph, before).is_none_or(|before| placed.contains(&before))
-                })
-        };
+    let positions: BTreeMap<&PhaseId, usize> =
+        graph.iter().enumerate().map(|(position, (id, _))| (*id, position)).collect();
+    let before: Vec<Vec<usize>> = graph
+        .iter()
+        .map(|(_, ids)| ids.iter().filter_map(|id| positions.get(id).copied()).collect())
+        .collect();
+    let mut placed = vec![false; graph.len()];
+    let mut order = Vec::with_capacity(graph.len());
+    while order.len() < graph.len() {
+        let ready = |index: &usize| !placed[*index] && before[*index].iter().all(|it| placed[*it]);
         match (0..graph.len()).find(ready) {
-            Some(next) => placed.push(next),
-            None => return Err(find_cycle(graph, &placed)),
+            Some(next) => {
+                placed[next] = true;
+                order.push(next);
+            }
+            None => {
+                let cycle = find_cycle(&before, &placed);
+                return Err(cycle.iter().map(|index| graph[*index].0.clone()).collect());
+            }
         }
     }
-    Ok(placed)
-}
-
-fn position(graph: &Graph<'_>, id: &PhaseId) -> Option<usize> {
-    graph.iter().position(|(node, _)| *node == id)
+    Ok(order)
 }
 
 /// Walks back from the first node that could not be placed: each such node waits for another, so
 /// the walk comes back to where it was.
-fn find_cycle(graph: &Graph<'_>, placed: &[usize]) -> Vec<PhaseId> {
-    let open = |index: &usize| !placed.contains(index);
-    let mut path: Vec<usize> = (0..graph.len()).find(open).into_iter().collect();
-    while let Some(last) = path.last() {
-        let before = graph[*last].1.iter().filter_map(|id| position(graph, id)).find(open);
-        let Some(before) = before else { break };
-        if let Some(start) = path.iter().position(|index| *index == before) {
-            let mut cycle: Vec<usize> = path[start..].to_vec();
-            cycle.push(before);
+fn find_cycle(before: &[Vec<usize>], placed: &[bool]) -> Vec<usize> {
+    let open = |index: &usize| !placed[*index];
+    let mut path: Vec<usize> = (0..before.len()).find(open).into_iter().collect();
+    while let Some(next) = path.last().and_then(|last| before[*last].iter().copied().find(open)) {
+        if let Some(start) = path.iter().position(|index| *index == next) {
+            let mut cycle = path.split_off(start);
+            cycle.push(next);
             // The walk went backwards; people read along the arrows.
-            return cycle.iter().rev().map(|index| graph[*index].0.clone()).collect();
+            cycle.reverse();
+            return cycle;
         }
-        path.push(before);
+        path.push(next);
     }
     Vec::new()
 }

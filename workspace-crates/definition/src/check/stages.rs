@@ -81,7 +81,7 @@ fn visit_stage_texts(stage: &RawStage, visit: &mut impl FnMut(&str, &Location)) 
 /// Reports a circle of includes once, at the stage whose name comes first in it.
 fn check_include_cycle(stage: &RawStage, context: &Context<'_>) {
     let mut path = vec![stage.id.as_str()];
-    if let Some(location) = find_cycle(stage, &mut path, context)
+    if let Some(location) = find_cycle(stage, &mut path, &mut BTreeSet::new(), context)
         && path.iter().min() == path.first()
     {
         path.push(stage.id.as_str());
@@ -90,10 +90,12 @@ fn check_include_cycle(stage: &RawStage, context: &Context<'_>) {
     }
 }
 
-/// Follows includes until the first stage of `path` comes again; `path` is then the circle.
+/// Follows includes until the first stage of `path` comes again; `path` is then the circle. A stage
+/// that was `seen` does not lead there.
 fn find_cycle<'a>(
     stage: &'a RawStage,
     path: &mut Vec<&'a str>,
+    seen: &mut BTreeSet<&'a str>,
     context: &'a Context<'_>,
 ) -> Option<Location> {
     for include in &stage.includes {
@@ -102,11 +104,11 @@ fn find_cycle<'a>(
             return Some(include.stage.location.clone());
         }
         let Some(included) = find_stage(&include.stage, context) else { continue };
-        if path.contains(&name) {
+        if !seen.insert(name) {
             continue;
         }
         path.push(included.id.as_str());
-        if let Some(location) = find_cycle(included, path, context) {
+        if let Some(location) = find_cycle(included, path, seen, context) {
             return Some(location);
         }
         path.pop();

@@ -48,7 +48,7 @@ fn one_line(text: &str) -> String {
 /// The marks of one diagnostic in one file.
 struct Excerpt<'a> {
     path: &'a str,
-    text: Option<&'a str>,
+    sources: &'a SourceMap,
     marks: Vec<Mark<'a>>,
 }
 
@@ -75,7 +75,7 @@ fn excerpts<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Excer
         let path = &*mark.location.file;
         match excerpts.iter_mut().find(|excerpt| excerpt.path == path) {
             Some(excerpt) => excerpt.marks.push(mark),
-            None => excerpts.push(Excerpt { path, text: sources.text(path), marks: vec![mark] }),
+            None => excerpts.push(Excerpt { path, sources, marks: vec![mark] }),
         }
     }
     excerpts
@@ -84,7 +84,7 @@ fn excerpts<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Excer
 impl Excerpt<'_> {
     /// Takes only the lines that are marked, so that large files cost nothing.
     fn into_snippet(self) -> Snippet<'static, annotate_snippets::Annotation<'static>> {
-        let text = self.text.unwrap_or_default();
+        let text = self.sources.text(self.path).unwrap_or_default();
         let bounded = |offset: usize| floor_char_boundary(text, offset);
         let first = self.marks.iter().map(|mark| bounded(mark.location.start)).min().unwrap_or(0);
         let last = self.marks.iter().map(|mark| bounded(mark.location.end)).max().unwrap_or(0);
@@ -95,7 +95,7 @@ impl Excerpt<'_> {
             let offset = bounded(offset).clamp(start, start + lines.len()) - start;
             escape_source(&lines[..offset]).len()
         };
-        let line_start = text[..start].bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let line_start = self.sources.position(self.path, start).map_or(1, |at| at.line);
         let annotations = self.marks.iter().map(|mark| {
             let span = offset_in_lines(mark.location.start)..offset_in_lines(mark.location.end);
             mark.kind.span(span).label(mark.label.map(one_line))
