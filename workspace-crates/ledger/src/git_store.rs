@@ -62,12 +62,13 @@ impl GitStore {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let repository = Repository::discover(path).map_err(|cause| match cause.code() {
-            ErrorCode::NotFound => StoreError::NoRepository {
-                path: path.to_owned(),
-                cause: cause.message().to_owned(),
-            },
-            _ => git_error("opening", path, &cause),
+        let repository = Repository::discover(path).map_err(|error| {
+            let (path, cause) = (path.to_owned(), error.message().to_owned());
+            match error.code() {
+                ErrorCode::NotFound => StoreError::NoRepository { path, cause },
+                ErrorCode::Owner => StoreError::NotOwned { path, cause },
+                _ => git_error("opening", &path, &error),
+            }
         })?;
         Ok(Self::with(repository))
     }

@@ -141,6 +141,16 @@ pub enum StoreError {
         /// What the git library said.
         cause: String,
     },
+    /// A repository of another user, which git refuses to trust.
+    #[error(
+        "the repository at {path} belongs to another user: {cause}; change its owner, or run `git config --global --add safe.directory {path}`"
+    )]
+    NotOwned {
+        /// The repository.
+        path: PathBuf,
+        /// What the git library said.
+        cause: String,
+    },
     /// The git library failed.
     #[error("{action} failed in the repository {repository}: {cause}")]
     Git {

@@ -313,6 +313,23 @@ fn every_kind_needs_its_signers() {
 }
 
 #[test]
+fn one_person_may_keep_a_ledger_that_says_so() {
+    let mut body = genesis_body();
+    body.roles.policy = ledger::Policy::Solo;
+    for name in ["root", "lead", "evaluator"] {
+        body.roles.roles.insert(name.to_owned(), role(&["alice"], 1));
+    }
+    let mut chain =
+        Chain { raw: vec![sign(&Entry::genesis(network(), draft(0, body)), &["alice"])] };
+    assert!(chain.view().is_solo());
+    let judged = chain.push(evaluation(), &["alice"]);
+    chain.push(advance(1, judged), &["alice"]);
+    chain.push(waiver(), &["alice"]);
+    let error = chain.refusal(event("deploy"), &["ci"]);
+    assert!(matches!(*error.fault, Fault::NotAllowed { .. }), "{error}");
+}
+
+#[test]
 fn a_change_of_roles_needs_both_quorums_and_takes_effect_at_once() {
     let mut chain = Chain::new();
     let mut next = roles();
