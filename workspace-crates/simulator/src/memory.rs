@@ -161,7 +161,7 @@ impl Memory {
     /// depends on threads.
     pub(crate) fn start(&self, job: devnet::Job) -> Arc<Cell> {
         let mut prepared = Prepared {
-            crypto: Arc::clone(&self.crypto),
+            crypto: Arc::clone(&self.crypto.inner),
             domain: self.domain,
             executed: None,
             valid: false,
@@ -189,10 +189,13 @@ impl Memory {
         inner.pool.tidy();
         match (&output, cell.job()) {
             (JobOutput::Attested(Ok(signature)), devnet::Job::Attest { validator, block, .. }) => {
+                self.crypto.count(1);
                 let root = block.attestation_root(&self.domain);
                 inner.remember(KeyId::node(*validator), &root.0, signature);
             }
+            (JobOutput::Proven(Ok(_)), _) => self.crypto.count(1),
             (JobOutput::Signed(transactions), _) => {
+                self.crypto.count(transactions.len());
                 for transaction in transactions {
                     let text = transaction.signing_bytes(&self.domain);
                     inner.remember(KeyId::user(transaction.from), &text, &transaction.signature);

@@ -16,9 +16,10 @@ const WAITING_MAX: usize = 4;
 /// Jobs that the simulation does itself: so few are sooner done than handed over.
 const OWN_JOBS: usize = 16;
 
-/// Counts what the real provider does.
+/// Counts what the real provider does for the simulation. What jobs sign is counted when they are
+/// done, because workers may be ahead of virtual time.
 pub(crate) struct Counting {
-    inner: Box<dyn Crypto>,
+    pub(crate) inner: Arc<dyn Crypto>,
     pub(crate) signatures: AtomicU64,
     pub(crate) verifications: AtomicU64,
 }
@@ -26,10 +27,15 @@ pub(crate) struct Counting {
 impl Counting {
     pub(crate) fn new(spec: &NetworkSpec) -> Self {
         Self {
-            inner: devnet::provider(spec),
+            inner: Arc::from(devnet::provider(spec)),
             signatures: AtomicU64::new(0),
             verifications: AtomicU64::new(0),
         }
+    }
+
+    /// Counts signatures that jobs made.
+    pub(crate) fn count(&self, signatures: usize) {
+        self.signatures.fetch_add(signatures as u64, Ordering::Relaxed);
     }
 }
 
@@ -82,7 +88,7 @@ impl Message {
 
 /// What a job needs, found out beforehand: workers share nothing but the keys.
 pub(crate) struct Prepared {
-    pub(crate) crypto: Arc<Counting>,
+    pub(crate) crypto: Arc<dyn Crypto>,
     pub(crate) domain: Digest,
     pub(crate) executed: Option<Result<Arc<State>, ExecutionError>>,
     pub(crate) valid: bool,
