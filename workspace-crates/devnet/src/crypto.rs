@@ -140,6 +140,12 @@ impl Ed25519 {
         Self { nodes: spec.node_count() as usize, keys }
     }
 
+    /// The secret key, for a host that signs by itself; `None` for an unknown key.
+    #[must_use]
+    pub fn secret_key(&self, key: KeyId) -> Option<[u8; 32]> {
+        Some(self.key(key)?.to_bytes())
+    }
+
     fn key(&self, key: KeyId) -> Option<&SigningKey> {
         self.keys.get(index_of(self.nodes, self.keys.len(), key)?)
     }

@@ -13,6 +13,7 @@ mod options;
 mod pool;
 mod queue;
 mod scrape;
+mod signer;
 mod simulation;
 mod trace;
 

@@ -10,7 +10,7 @@ use devnet::{
 };
 
 /// Signatures verified at once: larger batches cost less for each signature.
-const BATCH: usize = 1_024;
+const BATCH: usize = 512;
 /// Batches that may wait before the simulation itself works on them.
 const WAITING_MAX: usize = 4;
 /// Jobs that the simulation does itself: so few are sooner done than handed over.
@@ -27,7 +27,7 @@ pub(crate) struct Counting {
 impl Counting {
     pub(crate) fn new(spec: &NetworkSpec) -> Self {
         Self {
-            inner: Arc::from(devnet::provider(spec)),
+            inner: crate::signer::provider(spec),
             signatures: AtomicU64::new(0),
             verifications: AtomicU64::new(0),
         }
