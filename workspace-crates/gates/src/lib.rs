@@ -14,8 +14,12 @@ mod query;
 mod reading;
 
 pub mod soak;
+#[cfg(test)]
+mod testing;
 mod text;
 mod thin;
+#[cfg(test)]
+mod traps;
 mod waiver;
 mod window;
 

@@ -59,7 +59,7 @@ const PARAMS: &[ParamInfo] = &[
     ParamInfo::optional(
         "step",
         "duration",
-        "1m",
+        "the scrape interval",
         "Distance of the points at which the conditions are evaluated.",
     ),
     ParamInfo::optional(
@@ -84,25 +84,20 @@ struct Params {
     recovered_when: String,
     recovered_within: Duration,
     lost: Option<String>,
-    #[serde(default = "a_minute")]
-    step: Duration,
+    step: Option<Duration>,
     #[serde(default)]
     counters: Vec<String>,
-}
-
-fn a_minute() -> Duration {
-    Duration::from_minutes(1)
 }
 
 fn parse(gate: &definition::Gate, phase: &Phase) -> Result<Box<dyn Gate>, Vec<Diagnostic>> {
     let params: Params = gate.params.deserialize()?;
     let mut problems = Vec::new();
     let lengths = [
-        ("detected_within", params.detected_within),
-        ("recovered_within", params.recovered_within),
+        ("detected_within", Some(params.detected_within)),
+        ("recovered_within", Some(params.recovered_within)),
         ("step", params.step),
     ];
-    for (key, length) in lengths {
+    for (key, length) in lengths.into_iter().filter_map(|(key, length)| Some((key, length?))) {
         measure::check_positive(&gate.params, key, length, &mut problems);
     }
     check_operation(&params, gate, phase, &mut problems);
@@ -231,8 +226,9 @@ impl Drill {
         let deadline =
             times.injected + self.params.recovered_within.max(self.params.detected_within);
         // One point before the fault shows whether the detector was already on.
-        let from = times.injected - self.params.step;
-        let grid = Grid::new(from, times.end.min(deadline), self.params.step);
+        let step = self.params.step.unwrap_or(deployment.scrape_interval);
+        let from = times.injected - step;
+        let grid = Grid::new(from, times.end.min(deadline), step);
         let read = |query: &GateQuery| {
             reader.truths(query, grid).map_err(|e| {
                 Box::new(Judgement::error(format!("The response could not be evaluated: {e}.")))
