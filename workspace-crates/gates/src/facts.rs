@@ -75,7 +75,9 @@ impl DeploymentFacts<'_> {
     #[must_use]
     pub fn candidate_window(&self, at: Instant) -> Option<(Instant, Instant)> {
         let (from, replaced) = candidate_span(self.intervals, self.candidate)?;
-        let ends = [Some(at), replaced, self.ended];
+        // The instant at which another subject begins is that one's already.
+        let last = replaced.map(|next| next - Duration::from_micros(1));
+        let ends = [Some(at), last, self.ended];
         let until = ends.into_iter().flatten().min()?;
         Some((from.max(self.started), until))
     }

@@ -457,7 +457,7 @@ impl Soak {
                 .would_change(format!("No break until {at}.")),
             None => {
                 let ended = match deployment.candidate_replaced_at() {
-                    Some(at) if at == until => format!("Another subject took its place at {at}"),
+                    Some(at) if at > until => format!("Another subject took its place at {at}"),
                     _ => format!("The deployment ended at {until}"),
                 };
                 judgement
