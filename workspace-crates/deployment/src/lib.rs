@@ -1,11 +1,14 @@
 //! Drivers that bring a network up for a phase, run it, observe it and take it down.
 //!
+//! A driver is one file in `drivers/` and passes the conformance suite in `tests/conformance.rs`.
 //!
 //! Architecture invariant: a driver judges nothing. It reports what it saw; missing data stays
 //! missing.
 
+mod actions;
 mod definition_tables;
 mod driver;
+mod drivers;
 mod error;
 mod observation;
 mod plan;
@@ -15,6 +18,8 @@ mod subject;
 
 pub use definition_tables::{network_spec, scheduled_action};
 pub use driver::{Driver, Progress, RpcAnswer};
+pub use drivers::process;
+pub use drivers::{ProcessDriver, SimulatorDriver};
 pub use error::DriverError;
 pub use observation::Observation;
 pub use plan::{Capabilities, Plan, PlannedAction};

@@ -49,6 +49,6 @@ pub struct PlannedAction {
     pub kind: &'static str,
     /// When it is due, if the network starts at the planned time.
     pub at: Instant,
-    /// Names of the nodes that it concerns; empty when it concerns the network as a whole.
-    pub nodes: Vec<String>,
+    /// How many nodes it concerns; 0 when it concerns the network as a whole.
+    pub nodes: u32,
 }

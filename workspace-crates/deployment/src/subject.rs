@@ -7,7 +7,7 @@ use evidence::{Event, SubjectInterval};
 use crate::DeploymentSpec;
 
 /// The rollup that the registry points to when a network is born.
-const FIRST_ROLLUP: u32 = 1;
+pub(crate) const FIRST_ROLLUP: u32 = 1;
 /// The artifact's name in subjects.
 const NODE_ARTIFACT: &str = "devnet-node";
 

@@ -1,3 +1,4 @@
+use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,6 +63,16 @@ fn append_to(path: &Path) -> Result<std::fs::File, HostError> {
     std::fs::OpenOptions::new().append(true).create(true).open(path).map_err(io_error("open", path))
 }
 
+/// A crash may have left half a line; the next one starts afresh.
+fn append_lines_to(path: &Path) -> Result<std::fs::File, HostError> {
+    let mut file = append_to(path)?;
+    let length = file.metadata().map_err(io_error("read", path))?.len();
+    if length > 0 {
+        file.write_all(b"\n").map_err(io_error("write to", path))?;
+    }
+    Ok(file)
+}
+
 async fn run(host: HostConfig, info: devnet::NodeInfo, files: &NodeFiles) -> Result<(), HostError> {
     let client = files.read_client(&host.network)?;
     if client.broken {
@@ -90,7 +101,7 @@ async fn run(host: HostConfig, info: devnet::NodeInfo, files: &NodeFiles) -> Res
     let unknown = |_| HostError::UnknownNode(info.name.clone());
     let machine = devnet::build(config.clone()).map_err(unknown)?;
     let events_path = files.events();
-    let events = append_to(&events_path)?;
+    let events = append_lines_to(&events_path)?;
     let mut node = Node::new(Parts {
         info,
         config,
