@@ -297,3 +297,36 @@ fn mempools_of_mixed_sizes_lose_load_but_no_block() {
     assert!(last(&simulation, "devnet_slots_filled_total", "l1") >= 94.0);
     assert!(last(&simulation, "devnet_mempool_transactions", "validator-0") <= 2.0);
 }
+
+#[test]
+fn phase_2_survives_both_forks_at_its_own_size() {
+    let spec = NetworkSpec {
+        validators: 128,
+        load_tps: 0.11,
+        max_txs_per_block: 5,
+        crypto: devnet::CryptoKind::KeyedHash,
+        ..NetworkSpec::default()
+    };
+    let hour = 3_600;
+    let upgrade = NetworkAction::Upgrade {
+        version: 2,
+        interval: Duration::from_seconds(60),
+        activation: Duration::from_hours(4),
+    };
+    let schedule = vec![
+        at(10 * hour, "soft-fork", upgrade),
+        at(20 * hour, "hard-fork", NetworkAction::Governance { version: 2 }),
+    ];
+    let simulation = run(&spec, schedule, 40 * hour);
+    for done in [n::UPGRADE_COMPLETED, n::GOVERNANCE_MOVED, n::GOVERNANCE_OLD_PROVED] {
+        assert_eq!(count(&simulation, done), 1, "{done}");
+    }
+    for quiet in [n::NODE_FATAL, n::EPOCH_PRUNED, n::VALIDATOR_SLASHED] {
+        assert_eq!(count(&simulation, quiet), 0, "{quiet}");
+    }
+    let transactions = last(&simulation, "devnet_transactions_total", "l1");
+    assert!(transactions / (40.0 * 3_600.0) >= 0.1, "{transactions}");
+    let filled = last(&simulation, "devnet_slots_filled_total", "l1");
+    assert!(filled / last(&simulation, "devnet_slots_total", "l1") > 0.99, "{filled}");
+    assert_recovered(&simulation);
+}
