@@ -88,6 +88,12 @@ impl DeploymentFacts<'_> {
         candidate_span(self.intervals, self.candidate)?.1
     }
 
+    /// Whether the deployment was taken down no later than `at`.
+    #[must_use]
+    pub fn has_ended(&self, at: Instant) -> bool {
+        self.ended.is_some_and(|ended| ended <= at)
+    }
+
     /// The last instant of the deployment that can be judged at `at`.
     #[must_use]
     pub fn end(&self, at: Instant) -> Instant {

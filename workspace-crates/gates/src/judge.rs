@@ -191,3 +191,6 @@ fn reasons(findings: &[Finding], waivers: &[WaiverNote]) -> Vec<String> {
     }
     reasons
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 //!
 //! Architecture invariant: `gates` knows no clock, no file system and no network. Time is a value.
 
+#[cfg(test)]
+mod controls;
 mod evaluation;
 mod facts;
 mod finding;

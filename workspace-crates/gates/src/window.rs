@@ -169,7 +169,7 @@ impl AfterEvent {
         let from = event + *delay;
         let until = from + *length;
         if end < until {
-            let reason = if deployment.ended.is_some() {
+            let reason = if deployment.has_ended(context.at) {
                 format!(
                     "The deployment ended at {end}, before the window after `{after_event}` was over at {until}."
                 )

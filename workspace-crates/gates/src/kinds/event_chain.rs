@@ -181,7 +181,14 @@ impl EventChain {
         let mut links: Vec<Link> = Vec::new();
         for step in &self.0 {
             let before = links.iter().filter_map(|link| link.at).max();
-            links.push(self.link(step, &events, start, before, end, deployment.ended.is_some()));
+            links.push(self.link(
+                step,
+                &events,
+                start,
+                before,
+                end,
+                deployment.has_ended(context.at),
+            ));
         }
         self.conclude(links, start)
     }

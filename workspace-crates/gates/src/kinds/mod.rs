@@ -153,3 +153,6 @@ const fn kind_names() -> [&'static str; KINDS.len()] {
     }
     names
 }
+
+#[cfg(test)]
+mod tests;

@@ -295,7 +295,7 @@ impl Gate for Soak {
             until,
             step: grid.step(),
             states: &states,
-            continues: deployment.ended.is_none() && until == context.at,
+            continues: until == context.at && !deployment.has_ended(context.at),
             subject_changed_at: (start > deployment.started).then_some(start),
         };
         let progress = soak::progress(&self.rule_of(deployment.scrape_interval), observed);
