@@ -76,3 +76,19 @@ pub(crate) fn io_error(
     let path = path.to_owned();
     move |source| HostError::Io { what, path, source }
 }
+
+/// An error with what caused it, on one line.
+#[must_use]
+pub fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -20,7 +20,7 @@ mod timers;
 
 pub use clock::HostClock;
 pub use config::{ClientFile, HostConfig, NodeFiles};
-pub use error::HostError;
+pub use error::{HostError, describe};
 pub use injection::Injection;
 pub use journal::{Journal, JournalError, Opened};
 pub use run::run_node;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::HostClock;
 use crate::config::{HostConfig, NodeFiles};
-use crate::error::io_error;
+use crate::error::{describe, io_error};
 use crate::frame::Hello;
 use crate::http;
 use crate::node::{Node, Parts};
@@ -40,7 +40,7 @@ pub fn run_node(config: &Path, name: &str) -> Result<(), HostError> {
         .map_err(HostError::Runtime)?;
     let result = runtime.block_on(run(host, info, &files));
     if let Err(error) = &result {
-        tracing::error!("the node ends: {error}");
+        tracing::error!("the node ends: {}", describe(error));
     }
     result
 }

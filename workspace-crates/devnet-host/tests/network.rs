@@ -222,6 +222,18 @@ fn an_unusable_state_file_is_a_clear_error_and_a_torn_one_is_cut() {
 }
 
 #[test]
+fn a_full_disk_is_a_clear_error() {
+    let network = Network::new();
+    let files = network.files("validator-0");
+    std::fs::create_dir_all(&files.directory).unwrap();
+    std::os::unix::fs::symlink("/dev/full", files.events()).unwrap();
+    let output = network.command("validator-0").stderr(Stdio::piped()).output().unwrap();
+    assert!(!output.status.success());
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(words.contains("events.ndjson") && words.contains("No space left"), "{words}");
+}
+
+#[test]
 fn faults_are_injected_over_rpc() {
     let mut network = Network::new();
     network.start("l1");

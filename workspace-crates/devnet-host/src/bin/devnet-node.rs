@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     match devnet_host::run_node(std::path::Path::new(config), node) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", devnet_host::describe(&error));
             ExitCode::FAILURE
         }
     }

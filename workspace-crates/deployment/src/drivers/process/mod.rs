@@ -14,5 +14,6 @@ mod supervisor;
 mod watch;
 
 pub use driver::ProcessDriver;
+pub use processes::{cpu_seconds, memory_bytes};
 pub use start::{HiddenCommand, hidden_command};
 pub use supervisor::run_supervisor;

@@ -24,6 +24,26 @@ pub(crate) fn is_alive(process: ProcessId) -> bool {
     identify(process.pid) == Some(process)
 }
 
+/// Memory that a process uses for itself, plus its share of what it shares with others (PSS), in
+/// bytes; `None` when there is no such process.
+#[must_use]
+pub fn memory_bytes(pid: u32) -> Option<u64> {
+    let rollup = std::fs::read_to_string(format!("{PROC}/{pid}/smaps_rollup")).ok()?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1_024)
+}
+
+/// Processor time that a process has used since its start, in seconds; `None` when there is no such
+/// process.
+#[must_use]
+pub fn cpu_seconds(pid: u32) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("{PROC}/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    Some(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
 /// Sends a signal to a process of ours, if it still is that process.
 pub(crate) fn signal(process: ProcessId, signal: Signal) {
     if let Some(pid) = handle(process.pid) {
@@ -95,7 +115,7 @@ pub(crate) fn kill_all(find: impl Fn() -> Vec<ProcessId>, limit: Duration) -> Ve
 
 #[cfg(test)]
 mod tests {
-    use super::{find, identify, is_alive, kill_all, signal};
+    use super::{cpu_seconds, find, identify, is_alive, kill_all, memory_bytes, signal};
     use std::process::{Command, Stdio};
     use std::time::Duration;
 
@@ -108,6 +128,14 @@ mod tests {
         // Were this sent, the test would end here.
         signal(other, rustix::process::Signal::KILL);
         assert!(is_alive(ours));
+    }
+
+    #[test]
+    fn memory_and_time_are_those_of_the_process() {
+        let held = vec![1_u8; 8 * 1_024 * 1_024];
+        assert!(memory_bytes(std::process::id()) > Some(held.len() as u64));
+        assert!(cpu_seconds(std::process::id()).is_some_and(|seconds| seconds < 1e6));
+        assert_eq!((memory_bytes(u32::MAX), cpu_seconds(u32::MAX)), (None, None));
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use base::Instant;
 use devnet::{NetworkEvent, NodeId, ScheduledAction, names};
-use devnet_host::{ClientFile, HostClock, HostConfig, http};
+use devnet_host::{ClientFile, HostClock, HostConfig, describe, http};
 use samples::{Labels, SampleLog};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -55,21 +55,6 @@ pub fn run_supervisor(directory: &Path) -> Result<(), DriverError> {
         write_json(&files.supervisor(), &state)?;
     }
     result
-}
-
-/// An error with what caused it, in one sentence.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 fn start_log(files: &DeploymentFiles) -> Result<(), DriverError> {
