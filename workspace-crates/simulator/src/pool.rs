@@ -10,9 +10,9 @@ use devnet::{
 };
 
 /// Signatures verified at once: larger batches cost less for each signature.
-const BATCH: usize = 512;
+const BATCH: usize = 2_048;
 /// Batches that may wait before the simulation itself works on them.
-const WAITING_MAX: usize = 4;
+const WAITING_MAX: usize = 2;
 /// Jobs that the simulation does itself: so few are sooner done than handed over.
 const OWN_JOBS: usize = 16;
 
