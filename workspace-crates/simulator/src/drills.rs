@@ -62,6 +62,14 @@ impl Simulation {
             NetworkAction::Latency { loss, .. } if !(0.0..=1.0).contains(loss) => {
                 Some("loss is a share from 0 to 1".into())
             }
+            NetworkAction::Governance { version } => {
+                let next = 2 + self
+                    .planned_before(|action| matches!(action, NetworkAction::Governance { .. }));
+                (*version != next).then(|| format!("the next rollup has version {next}"))
+            }
+            NetworkAction::Upgrade { version, .. } if *version <= self.newest_client() => {
+                Some(format!("version {version} is not newer than client {}", self.newest_client()))
+            }
             NetworkAction::Upgrade { interval, activation, .. } => {
                 let all =
                     Duration::from_micros(interval.micros().saturating_mul(nodes.len() as i64));
@@ -70,6 +78,19 @@ impl Simulation {
             }
             _ => None,
         }
+    }
+
+    fn planned_before(&self, which: impl Fn(&NetworkAction) -> bool) -> u32 {
+        self.planned.iter().filter(|planned| which(&planned.scheduled.action)).count() as u32
+    }
+
+    /// The newest client that runs or will run.
+    fn newest_client(&self) -> u32 {
+        let planned = self.planned.iter().filter_map(|planned| match planned.scheduled.action {
+            NetworkAction::Upgrade { version, .. } => Some(version),
+            _ => None,
+        });
+        planned.max().unwrap_or(0).max(self.spec.node_version)
     }
 
     /// Starts a planned action.

@@ -283,6 +283,9 @@ fn impossible_actions_are_refused_before_the_network_starts() {
     let upgrade =
         NetworkAction::Upgrade { version: 2, interval: lasting(60), activation: lasting(600) };
     refuse(upgrade, "26 nodes");
+    let old = NetworkAction::Upgrade { version: 1, interval: lasting(1), activation: lasting(600) };
+    refuse(old, "not newer");
+    refuse(NetworkAction::Governance { version: 3 }, "version 2");
 }
 
 #[test]
