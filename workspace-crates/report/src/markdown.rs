@@ -68,6 +68,8 @@ fn front(page: &mut Page, view: &View) {
         }));
     }
     page.line("");
+    page.line("Before you read on:");
+    page.line("");
     page.list(view.notices.iter().map(|notice| escape(notice)));
     page.heading(2, "What happens next");
     if view.upcoming.is_empty() {
@@ -189,6 +191,8 @@ fn judged_track(page: &mut Page, track: &TrackView) {
         &format!("{} track, attempt {}: {}", track.name, track.attempt, track.badge.label),
     );
     page.list(track.reasons.iter().map(|reason| escape(reason)));
+    page.line("");
+    page.line("What the evidence is about:");
     page.line("");
     facts(page, &track.subject);
     for one in &track.gates {

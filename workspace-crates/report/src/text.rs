@@ -41,11 +41,7 @@ fn skip_escape_sequence(characters: &mut std::str::Chars<'_>) {
                 *characters = ahead;
             }
         }
-        Some(']') => {
-            if ahead.any(|c| matches!(c, '\u{7}' | '\u{9c}' | '\\')) {
-                *characters = ahead;
-            }
-        }
+        Some(']') if ahead.any(|c| matches!(c, '\u{7}' | '\u{9c}' | '\\')) => *characters = ahead,
         _ => {}
     }
 }

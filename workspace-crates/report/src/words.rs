@@ -11,6 +11,11 @@ pub(crate) fn short_date(at: Instant) -> String {
     at.to_jiff().strftime("%a %-d %b %Y, %H:%M").to_string()
 }
 
+/// `Tue 13 Jan, 15:00`, where the year stands nearby.
+pub(crate) fn day(at: Instant) -> String {
+    at.to_jiff().strftime("%a %-d %b, %H:%M").to_string()
+}
+
 /// `2026-01-13 15:00:07`.
 pub(crate) fn exact_date(at: Instant) -> String {
     at.to_jiff().strftime("%Y-%m-%d %H:%M:%S").to_string()
@@ -134,6 +139,7 @@ mod tests {
         let at = "2026-01-13T15:00:00Z".parse().unwrap();
         assert_eq!(long_date(at), "Tuesday 13 January 2026 at 15:00 UTC");
         assert_eq!(short_date(at), "Tue 13 Jan 2026, 15:00");
+        assert_eq!(day(at), "Tue 13 Jan, 15:00");
         assert_eq!(exact_date(at), "2026-01-13 15:00:00");
     }
 

@@ -68,13 +68,11 @@ impl TimeAxis {
             if at >= self.from {
                 let x = self.x(at);
                 svg.line("grid", (x, top), (x, bottom));
-                let anchor = if x > self.right - 18.0 { "end" } else { "middle" };
-                svg.text(
-                    "tick",
-                    (x, bottom + 15.0),
-                    anchor,
-                    &at.to_jiff().strftime(format).to_string(),
-                );
+                // At the right edge a label would be cut or run into the one before.
+                if x <= self.right - 18.0 {
+                    let label = at.to_jiff().strftime(format).to_string();
+                    svg.text("tick", (x, bottom + 15.0), "middle", &label);
+                }
             }
             second += step;
         }

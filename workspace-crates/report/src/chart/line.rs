@@ -45,11 +45,8 @@ pub(crate) fn line(series: &Series, breaks: &[Break]) -> Option<String> {
     draw_breaks(&mut svg, &time, breaks);
     if let Some(threshold) = usable(series.threshold) {
         svg.line("threshold", (LEFT, y(threshold)), (RIGHT, y(threshold)));
-        // Above its line, or below it where the line is at the very top.
-        let above = y(threshold) - TOP > 14.0;
-        let at = y(threshold) + if above { -5.0 } else { 13.0 };
-        let label = format!("threshold {}", words::quantity(threshold, &series.unit));
-        svg.text("limit", (RIGHT - 2.0, at), "end", &shorten(&label, 40));
+        let label = format!("- - threshold {}", words::quantity(threshold, &series.unit));
+        svg.text("limit", (RIGHT, TOP - 13.0), "end", &shorten(&label, 48));
     }
     for run in runs(series) {
         let points: Vec<_> = run.iter().map(|(at, value)| (time.x(*at), y(*value))).collect();

@@ -9,7 +9,7 @@ pub(super) fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
             '@' => escaped.push_str("(at)"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' | '$' => {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' | '$' | '^' => {
                 escaped.push('\\');
                 escaped.push(character);
             }
@@ -53,7 +53,9 @@ mod tests {
     use pulldown_cmark::{Event, Options, Parser, Tag};
 
     fn events(markdown: &str) -> Vec<Event<'_>> {
-        Parser::new_ext(markdown, Options::all()).collect()
+        // Typographic quotes are no markup; everything else that any dialect knows is on.
+        let options = Options::all().difference(Options::ENABLE_SMART_PUNCTUATION);
+        Parser::new_ext(markdown, options).collect()
     }
 
     /// Foreign text in each place where the report puts it.

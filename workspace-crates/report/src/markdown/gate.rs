@@ -19,8 +19,8 @@ pub(super) fn write(page: &mut Page, gate: &GateView) {
     if !gate.measures.is_empty() {
         page.line("");
         page.table(&["Measured", "Value", "Threshold", "Distance"], gate.measures.iter().map(row));
+        page.line("");
     }
-    page.line("");
     page.list(details(gate));
 }
 

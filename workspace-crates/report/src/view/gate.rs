@@ -125,7 +125,7 @@ fn measure(measure: &MeasureModel) -> MeasureView {
     };
     let distance = match measure.distance {
         None => "not known".to_owned(),
-        Some(distance) if distance == 0.0 => format!("{met} exactly at the threshold"),
+        Some(0.0) => format!("{met} exactly at the threshold"),
         Some(distance) => format!("{met} by {}", words::quantity(distance.abs(), unit)),
     };
     let relation = words::relation(measure.relation);

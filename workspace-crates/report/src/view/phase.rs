@@ -76,7 +76,7 @@ fn cell(track: &TrackRow) -> TrackCell {
         (None, Some(required)) => format!("{} to do", words::length(required)),
         _ => String::new(),
     };
-    let deployed = track.deployed.map_or_else(|| "not yet".to_owned(), words::short_date);
+    let deployed = track.deployed.map_or_else(|| "not yet".to_owned(), words::day);
     TrackCell { deployed, soak }
 }
 
@@ -87,7 +87,7 @@ fn next(phase: &PhaseModel) -> String {
         NextStep::PublicDeployment => "Public deployment",
         NextStep::InternalDeployment => "Internal deployment",
     };
-    format!("{what}, {}", words::short_date(next.at))
+    format!("{what}, {}", words::day(next.at))
 }
 
 fn track(phase: &PhaseModel, track: &TrackModel) -> TrackView {
