@@ -1,5 +1,7 @@
 //! Reads answers that the GitHub API really gave, where the folder of samples lies beside the repository.
 
+#![expect(clippy::print_stderr, reason = "a skipped test is named")]
+
 use evidence::formats::github_issues::{State, read_milestone, read_page};
 use std::path::Path;
 

@@ -68,46 +68,32 @@ impl Gate for Approval {
     }
 
     fn judge(&self, context: &Context<'_>) -> Judgement {
-        let Params { role, count, statement } = &self.0;
         let mut counted: BTreeMap<&str, &ApprovalFact> = BTreeMap::new();
         let mut aside = Vec::new();
         for approval in context.approvals.iter().filter(|a| a.at <= context.at) {
-            match self.objection(context, approval) {
-                None => {
-                    let who = approval.principal.as_str();
+            let who = approval.principal.as_str();
+            match self.standing(context, approval) {
+                Standing::Unrelated => {}
+                Standing::Refused(reason) => aside.push(reason),
+                Standing::Counts => {
                     if counted.insert(who, approval).is_some() {
                         aside
                             .push(format!("{who} said it more than once; one person counts once."));
                     }
                 }
-                Some(objection) => aside.extend(objection),
             }
         }
-        let given = counted.len();
         let names: Vec<&str> = counted.keys().copied().collect();
-        let mut judgement = if given >= *count as usize {
-            Judgement::pass(format!("{} signed \"{statement}\".", text::list(&names)))
-        } else {
-            let missing = *count as usize - given;
-            let so_far = match given {
-                0 => format!("No {role} has signed \"{statement}\" yet"),
-                _ => format!("Only {} signed \"{statement}\" so far", text::list(&names)),
-            };
-            Judgement::inconclusive(format!("{so_far}; {} of {count} still missing.", missing))
-                .would_change(format!(
-                    "{} more of role {role} signs.",
-                    text::count(missing, "person", "people")
-                ))
-        };
+        let mut judgement = self.sentence(&names);
         aside.sort();
         aside.dedup();
         judgement.reasons.extend(aside);
         judgement.measures.push(Measure {
             name: "people".to_owned(),
-            value: Some(given as f64),
+            value: Some(counted.len() as f64),
             unit: "people".to_owned(),
             relation: Relation::AtLeast,
-            threshold: f64::from(*count),
+            threshold: f64::from(self.0.count),
         });
         judgement.explanation.steps = counted
             .values()
@@ -117,29 +103,57 @@ impl Gate for Approval {
     }
 }
 
+/// Whether an approval counts.
+enum Standing {
+    Counts,
+    /// It is about this gate, but does not count, for this reason.
+    Refused(String),
+    /// It is about something else.
+    Unrelated,
+}
+
 impl Approval {
-    /// Why an approval does not count: `Some(None)` when it is about something else.
-    fn objection(&self, context: &Context<'_>, approval: &ApprovalFact) -> Option<Option<String>> {
+    fn standing(&self, context: &Context<'_>, approval: &ApprovalFact) -> Standing {
         let who = &approval.principal;
         let about_this = approval.role == self.0.role
             && approval.statement == self.0.statement
             && approval.phase == context.phase.id;
         if !about_this {
-            return Some(None);
+            return Standing::Unrelated;
         }
         if !approval.human {
-            return Some(Some(format!("{who} is no person, so its signature does not count.")));
+            return Standing::Refused(format!(
+                "{who} is no person, so its signature does not count."
+            ));
         }
         if let Some(expires) = approval.expires
             && context.at >= expires
         {
-            return Some(Some(format!("The signature of {who} expired at {expires}.")));
+            return Standing::Refused(format!("The signature of {who} expired at {expires}."));
         }
-        let limit = context.gate.max_age?;
         let age = context.at - approval.at;
-        (age > limit).then(|| {
-            Some(format!("The signature of {who} is {age} old; older than {limit} does not count."))
-        })
+        match context.gate.max_age {
+            Some(limit) if age > limit => Standing::Refused(format!(
+                "The signature of {who} is {age} old; older than {limit} does not count."
+            )),
+            _ => Standing::Counts,
+        }
+    }
+
+    fn sentence(&self, names: &[&str]) -> Judgement {
+        let Params { role, count, statement } = &self.0;
+        let missing = (*count as usize).saturating_sub(names.len());
+        if missing == 0 {
+            return Judgement::pass(format!("{} signed \"{statement}\".", text::list(names)));
+        }
+        let so_far = if names.is_empty() {
+            format!("No {role} has signed \"{statement}\" yet")
+        } else {
+            format!("Only {} signed \"{statement}\" so far", text::list(names))
+        };
+        let people = text::count(missing, "person", "people");
+        Judgement::inconclusive(format!("{so_far}; {missing} of {count} still missing."))
+            .would_change(format!("{people} more of role {role} signs."))
     }
 }
 

@@ -135,6 +135,52 @@ impl Step {
         text
     }
 
+    fn often(&self) -> String {
+        if self.count > 1 { format!(" {} times", self.count) } else { String::new() }
+    }
+
+    /// What it means that the event has not happened often enough.
+    fn unreached(&self, seen: u32, chain: &Chain<'_>) -> (Outcome, String) {
+        let name = &self.name;
+        let so_far = match self.count {
+            1 => format!("`{name}` has not happened"),
+            count => format!("`{name}` happened {seen} of {count} times"),
+        };
+        match self.within {
+            Some(within) if chain.end > chain.start + within => {
+                (Outcome::Fail, format!("{so_far} within {within} of the first event."))
+            }
+            _ if chain.ended => {
+                (Outcome::Inconclusive, format!("{so_far} before the deployment ended."))
+            }
+            Some(within) => {
+                let until = chain.start + within;
+                (Outcome::Inconclusive, format!("{so_far} yet; it has until {until}."))
+            }
+            None => (Outcome::Inconclusive, format!("{so_far} yet.")),
+        }
+    }
+
+    /// Why an event that happened at `at` breaks the rule, if it does.
+    fn violation(&self, at: Instant, start: Instant, before: Option<Instant>) -> Option<String> {
+        let (name, often, after) = (&self.name, self.often(), at - start);
+        if let Some(within) = self.within
+            && after > within
+        {
+            return Some(format!(
+                "`{name}`{often} took {after}; it had to happen within {within}."
+            ));
+        }
+        if let Some(earliest) = self.not_before
+            && after < earliest
+        {
+            return Some(format!("`{name}` happened after {after}, before {earliest} had passed."));
+        }
+        before
+            .is_some_and(|before| at < before)
+            .then(|| format!("`{name}`{often} at {at} came before an event that must precede it."))
+    }
+
     /// When the event had happened often enough, and how often it happened at all.
     /// A node that reports the same event twice counts once.
     fn reached(&self, events: &[&Event]) -> (Option<Instant>, u32) {
@@ -151,6 +197,16 @@ impl Step {
         }
         (reached, seen)
     }
+}
+
+/// What happened, from the first event on.
+struct Chain<'a> {
+    events: Vec<&'a Event>,
+    start: Instant,
+    /// The last instant that can be judged.
+    end: Instant,
+    /// Whether the deployment was taken down.
+    ended: bool,
 }
 
 /// What one event of the chain adds to the judgement.
@@ -178,74 +234,33 @@ impl EventChain {
             .would_change(format!("`{}` happens.", first.name));
         };
         events.retain(|event| event.at >= start);
+        let chain = Chain { events, start, end, ended: deployment.has_ended(context.at) };
         let mut links: Vec<Link> = Vec::new();
         for step in &self.0 {
             let before = links.iter().filter_map(|link| link.at).max();
-            links.push(self.link(
-                step,
-                &events,
-                start,
-                before,
-                end,
-                deployment.has_ended(context.at),
-            ));
+            links.push(self.link(step, &chain, before));
         }
         self.conclude(links, start)
     }
 
-    fn link(
-        &self,
-        step: &Step,
-        events: &[&Event],
-        start: Instant,
-        before: Option<Instant>,
-        end: Instant,
-        ended: bool,
-    ) -> Link {
-        let name = &step.name;
-        let (reached, seen) = step.reached(events);
-        let often = if step.count > 1 { format!(" {} times", step.count) } else { String::new() };
-        let found = |outcome, reason| Link { outcome, reason, at: reached };
+    fn link(&self, step: &Step, chain: &Chain<'_>, before: Option<Instant>) -> Link {
+        let (reached, seen) = step.reached(&chain.events);
         let Some(at) = reached else {
-            let so_far = match (step.count, seen) {
-                (1, _) => format!("`{name}` has not happened"),
-                (count, seen) => format!("`{name}` happened {seen} of {count} times"),
-            };
-            return match step.within {
-                Some(within) if end > start + within => {
-                    found(Outcome::Fail, format!("{so_far} within {within} of the first event."))
-                }
-                _ if ended => {
-                    found(Outcome::Inconclusive, format!("{so_far} before the deployment ended."))
-                }
-                Some(within) => found(
-                    Outcome::Inconclusive,
-                    format!("{so_far} yet; it has until {}.", start + within),
-                ),
-                None => found(Outcome::Inconclusive, format!("{so_far} yet.")),
-            };
+            let (outcome, reason) = step.unreached(seen, chain);
+            return Link { outcome, reason, at: None };
         };
-        let after = at - start;
-        if let Some(within) = step.within
-            && after > within
-        {
-            let reason = format!("`{name}`{often} took {after}; it had to happen within {within}.");
-            return found(Outcome::Fail, reason);
-        }
-        if let Some(earliest) = step.not_before
-            && after < earliest
-        {
-            let reason = format!("`{name}` happened after {after}, before {earliest} had passed.");
-            return found(Outcome::Fail, reason);
-        }
-        if let Some(before) = before
-            && at < before
-        {
-            let reason =
-                format!("`{name}`{often} at {at} came before an event that must precede it.");
-            return found(Outcome::Fail, reason);
-        }
-        found(Outcome::Pass, format!("`{name}`{often} at {at}, {after} after the first event."))
+        let often = step.often();
+        let (outcome, reason) = match step.violation(at, chain.start, before) {
+            Some(violation) => (Outcome::Fail, violation),
+            None => {
+                let after = at - chain.start;
+                (
+                    Outcome::Pass,
+                    format!("`{}`{often} at {at}, {after} after the first event.", step.name),
+                )
+            }
+        };
+        Link { outcome, reason, at: Some(at) }
     }
 
     fn conclude(&self, links: Vec<Link>, start: Instant) -> Judgement {
