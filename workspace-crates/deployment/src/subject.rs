@@ -84,3 +84,60 @@ pub fn intervals(
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{intervals, subject, subject_of};
+    use crate::DeploymentSpec;
+    use base::{DeploymentId, Digest, Instant, PhaseId, PipelineId, Track};
+    use devnet::{NetworkSpec, names};
+    use evidence::Event;
+
+    fn spec() -> DeploymentSpec {
+        DeploymentSpec {
+            id: DeploymentId::new("phase-1.internal.1").unwrap(),
+            pipeline: PipelineId::new("p").unwrap(),
+            phase: PhaseId::new("phase-1").unwrap(),
+            track: Track::Internal,
+            attempt: 1,
+            network: NetworkSpec::default(),
+            schedule: Vec::new(),
+            start: Instant::from_unix_millis(0),
+        }
+    }
+
+    #[test]
+    fn another_seed_is_the_same_subject_and_another_parameter_is_not() {
+        let first = subject(&spec(), 1).unwrap();
+        let mut other = spec();
+        other.network.seed = 99;
+        other.attempt = 2;
+        assert_eq!(subject(&other, 1).unwrap(), first);
+        other.network.committee = 8;
+        assert_eq!(first.differences(&subject(&other, 1).unwrap()), ["another configuration"]);
+        let newer = subject(&spec(), 2).unwrap();
+        assert_ne!(newer.artifacts, first.artifacts);
+        assert_eq!(newer.configuration, first.configuration);
+        let built = subject_of(&spec(), Some(Digest::of(b"binary")), 1, 1).unwrap();
+        assert_ne!(built.artifacts, first.artifacts);
+    }
+
+    #[test]
+    fn upgrades_of_client_and_rollup_begin_new_subjects() {
+        let at = Instant::from_unix_millis;
+        let events = [
+            Event::new(at(5), names::NODE_STARTED).with("version", "1"),
+            Event::new(at(10), names::UPGRADE_STARTED).with("version", "2"),
+            Event::new(at(11), names::UPGRADE_REPLACED).with("version", "2"),
+            Event::new(at(20), names::GOVERNANCE_PROPOSED).with("version", "2"),
+            Event::new(at(30), names::GOVERNANCE_EXECUTED).with("version", "2"),
+        ];
+        let found = intervals(&spec(), None, at(0), &events).unwrap();
+        let times: Vec<_> = found.iter().map(|each| each.from.unix_millis()).collect();
+        assert_eq!(times, [0, 10, 30]);
+        assert_eq!(found[0].subject, subject(&spec(), 1).unwrap());
+        assert_eq!(found[1].subject, subject(&spec(), 2).unwrap());
+        assert_eq!(found[2].subject, subject_of(&spec(), None, 2, 2).unwrap());
+        assert_ne!(found[2].subject.configuration, found[1].subject.configuration);
+    }
+}

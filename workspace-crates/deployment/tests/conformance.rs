@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{count, deployment, last, ms, now_action, one, process_driver, until, values};
+use common::{Down, count, deployment, last, ms, now_action, one, process_driver, until, values};
 use deployment::{DeploymentState, Driver, DriverError, NodeState, Observation, SimulatorDriver};
 use devnet::{NetworkAction, names};
 
@@ -16,6 +16,7 @@ fn the_simulator_conforms() {
 #[test]
 fn processes_conform() {
     let state = tempfile::tempdir().unwrap();
+    let _down = Down(state.path(), deployment("phase-1.internal.1").id);
     conform(&mut process_driver(state.path()));
 }
 

@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{count, deployment, last, now_action, one, process_driver, until};
+use common::{Down, count, deployment, last, now_action, one, process_driver, until};
 use deployment::{DeploymentState, Driver, DriverError, NodeState};
 use devnet::{NetworkAction, names};
 use rustix::process::{Pid, Signal, kill_process};
@@ -43,6 +43,7 @@ fn kill(pid: u32) {
 fn a_deployment_outlives_its_driver_and_its_dead_supervisor_is_noticed() {
     let state = tempfile::tempdir().unwrap();
     let spec = deployment("phase-1.internal.1");
+    let _down = Down(state.path(), spec.id.clone());
     process_driver(state.path()).up(&spec).unwrap();
 
     // Another driver, as another program would have it.
@@ -74,6 +75,7 @@ fn a_deployment_outlives_its_driver_and_its_dead_supervisor_is_noticed() {
 fn a_node_that_dies_by_itself_is_an_event_and_paused_ones_go_on() {
     let state = tempfile::tempdir().unwrap();
     let spec = deployment("phase-1.internal.1");
+    let _down = Down(state.path(), spec.id.clone());
     let mut driver = process_driver(state.path());
     driver.up(&spec).unwrap();
     let status = driver.status(&spec.id).unwrap();
@@ -116,6 +118,7 @@ fn an_interrupted_start_is_explained_and_cleaned() {
     let state = tempfile::tempdir().unwrap();
     let mut driver = process_driver(state.path());
     let spec = deployment("phase-1.internal.1");
+    let _down = Down(state.path(), spec.id.clone());
     let directory = state.path().join("deployments/phase-1.internal.1");
     // Killed after the first directory was made: nothing is in it.
     std::fs::create_dir_all(&directory).unwrap();
@@ -141,6 +144,7 @@ fn an_interrupted_start_is_explained_and_cleaned() {
 fn a_machine_that_does_not_play_along_is_an_outcome_of_its_own() {
     let state = tempfile::tempdir().unwrap();
     let spec = deployment("phase-1.internal.1");
+    let _down = Down(state.path(), spec.id.clone());
     // A program that ends at once instead of supervising.
     let mut driver = deployment::ProcessDriver::new(state.path(), Path::new("/bin/false")).unwrap();
     let refused = driver.up(&spec).unwrap_err();
@@ -158,6 +162,7 @@ fn a_machine_that_does_not_play_along_is_an_outcome_of_its_own() {
 fn a_damaged_state_file_is_named_and_does_not_keep_anything_running() {
     let state = tempfile::tempdir().unwrap();
     let spec = deployment("phase-1.internal.1");
+    let _down = Down(state.path(), spec.id.clone());
     let mut driver = process_driver(state.path());
     driver.up(&spec).unwrap();
     let pid = supervisor_pid(state.path());

@@ -53,6 +53,15 @@ pub fn process_driver(state: &Path) -> ProcessDriver {
     ProcessDriver::new(state, Path::new(env!("CARGO_BIN_EXE_devnet-processes"))).unwrap()
 }
 
+/// Takes a deployment down when a test ends, also when it fails.
+pub struct Down<'a>(pub &'a Path, pub DeploymentId);
+
+impl Drop for Down<'_> {
+    fn drop(&mut self) {
+        process_driver(self.0).down(&self.1).unwrap();
+    }
+}
+
 pub fn one(name: &str) -> Targets {
     Targets { ids: vec![name.to_owned()], ..Targets::default() }
 }

@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::Instant;
@@ -6,7 +7,7 @@ use devnet::{NetworkEvent, NodeId, ScheduledAction, names};
 use devnet_host::{ClientFile, HostClock, HostConfig, describe, http};
 use samples::{Labels, SampleLog};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -23,6 +24,8 @@ use crate::DriverError;
 const TICK: Duration = Duration::from_millis(100);
 /// How long all nodes together may take to become ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Nodes that are asked at the same time whether they are ready.
+const ASKED_AT_ONCE: usize = 8;
 /// How long nodes may take to end after they were asked to.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 /// Longest wait for one node's metrics.
@@ -166,12 +169,15 @@ impl Supervisor {
         self.save(state)?;
         let ports: Vec<_> = self.operations.nodes.iter().map(|node| node.http_port).collect();
         let mut waiting = JoinSet::new();
-        for (index, port) in ports.into_iter().enumerate() {
+        // Few at a time, in the order of their start: asking in vain takes time from the nodes.
+        let places = Arc::new(Semaphore::new(ASKED_AT_ONCE));
+        for port in ports {
+            let places = Arc::clone(&places);
             waiting.spawn(async move {
+                let _place = places.acquire_owned().await;
                 while http::ask(port, "/health", None, SCRAPE_TIMEOUT).await.is_err() {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    tokio::time::sleep(Duration::from_millis(10)).await;
                 }
-                index
             });
         }
         let deadline = begun + READY_TIMEOUT;
