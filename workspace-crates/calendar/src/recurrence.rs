@@ -36,7 +36,11 @@ impl Recurrence {
         }
         let recurrence = Self { rule };
         recurrence.validate()?;
-        if recurrence.expand(ANCHOR, date(2041, 1, 1).at(0, 0, 0, 0)).is_empty() {
+        // Nearly every rule comes true within a year; only rare ones need the long look.
+        let comes_true = [2002, 2041]
+            .into_iter()
+            .any(|year| !recurrence.expand(ANCHOR, date(year, 1, 1).at(0, 0, 0, 0)).is_empty());
+        if !comes_true {
             return Err("the rule never comes true".to_owned());
         }
         Ok(recurrence)

@@ -263,6 +263,22 @@ fn charts_mark_breaks_gaps_and_thresholds() {
 }
 
 #[test]
+fn a_condition_without_a_soak_is_drawn_as_a_lane_and_a_sparse_one_too() {
+    let pipeline = support::pipeline();
+    let mut evaluation = support::advanced_evaluation();
+    let finding = &mut evaluation.phases[0].findings[0];
+    finding.soak = None;
+    finding.explanation.series.truncate(1);
+    let points = &mut finding.explanation.series[0].points;
+    let (first, middle, last) = (points[0], points[200], points[points.len() - 1]);
+    *points = vec![first, gates::Point { value: Some(0.0), ..middle }, last];
+    let html = render(&build(&support::advanced_input(&pipeline, &evaluation))).unwrap().html;
+    assert_eq!(html.matches("class=\"holds\"").count(), 1);
+    assert_eq!(html.matches("class=\"fails\"").count(), 1);
+    assert!(!html.contains("class=\"line\"") && !html.contains("counts as soak"));
+}
+
+#[test]
 fn no_page_has_the_same_anchor_twice() {
     let html = render(&held()).unwrap().html;
     let mut anchors: Vec<&str> =

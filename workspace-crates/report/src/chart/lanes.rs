@@ -12,19 +12,22 @@ const TOP: f64 = 30.0;
 const LANE: f64 = 17.0;
 const STRIDE: f64 = 25.0;
 
-/// Whether a series only says "holds" (1) and "does not hold" (0), and so is a lane of a soak.
+/// Whether a series only says "holds" (1) and "does not hold" (0), and so is drawn as a lane.
 pub(crate) fn is_condition(series: &Series) -> bool {
+    if series.threshold.is_some() {
+        return false;
+    }
     let mut values = series.points.iter().filter_map(|point| point.value).peekable();
     values.peek().is_some() && values.all(|value| value == 0.0 || value == 1.0)
 }
 
-/// One lane for each condition of a soak, the breaks above them and the current run below.
-pub(crate) fn lanes(conditions: &[&Series], soak: &SoakProgress) -> Option<String> {
+/// One lane for each condition; for a soak the breaks above them and the current run below.
+pub(crate) fn lanes(conditions: &[&Series], soak: Option<&SoakProgress>) -> Option<String> {
     let instants = conditions.iter().flat_map(|series| series.points.iter().map(|point| point.at));
     let (from, until) = span(instants)?;
     let time = TimeAxis { from, until, left: LEFT, right: RIGHT };
     let lanes_bottom = TOP + STRIDE * conditions.len() as f64;
-    let bottom = lanes_bottom + STRIDE;
+    let bottom = if soak.is_some() { lanes_bottom + STRIDE } else { lanes_bottom };
 
     let mut svg = Svg::new(WIDTH, bottom + 24.0, &description(conditions, soak));
     time.draw(&mut svg, TOP - 4.0, bottom, 8);
@@ -37,8 +40,10 @@ pub(crate) fn lanes(conditions: &[&Series], soak: &SoakProgress) -> Option<Strin
             svg.rect(class, (x, y), ((time.x(end) - x).max(1.2), LANE), 0.0);
         }
     }
-    draw_run(&mut svg, &time, soak, lanes_bottom);
-    draw_breaks(&mut svg, &time, &soak.breaks, bottom - 4.0);
+    if let Some(soak) = soak {
+        draw_run(&mut svg, &time, soak, lanes_bottom);
+        draw_breaks(&mut svg, &time, &soak.breaks, bottom - 4.0);
+    }
     Some(svg.finish())
 }
 
@@ -95,13 +100,16 @@ fn stretches(series: &Series, until: Instant) -> Vec<(&'static str, Instant, Ins
     found
 }
 
-fn description(conditions: &[&Series], soak: &SoakProgress) -> String {
+fn description(conditions: &[&Series], soak: Option<&SoakProgress>) -> String {
     let names: Vec<&str> = conditions.iter().map(|series| series.title.as_str()).collect();
-    format!(
-        "Conditions {} over time; {} of {} accrued, {} breaks",
-        names.join(", "),
-        words::length(soak.accrued),
-        words::length(soak.required),
-        soak.breaks_total
-    )
+    let names = names.join(", ");
+    match soak {
+        None => format!("Over time, whether these hold: {names}"),
+        Some(soak) => format!(
+            "Conditions {names} over time; {} of {} accrued, breaks: {}",
+            words::length(soak.accrued),
+            words::length(soak.required),
+            soak.breaks_total
+        ),
+    }
 }

@@ -78,9 +78,8 @@ pub(crate) struct ChartView {
     pub(crate) legend: &'static str,
 }
 
-const LINE_LEGEND: &str =
-    "Line: measured. Dashed line: threshold. Triangles: breaks of the soak. Hatched: no data.";
-const LANES_LEGEND: &str = "Filled: the condition holds. Dark with gaps: it does not hold. Hatched: no data. Triangles: breaks.";
+const LINE_LEGEND: &str = "Line: measured. Dashed line: threshold. Triangles: breaks of the soak. Thin hatching: no data.";
+const LANES_LEGEND: &str = "Solid: the condition holds. Bold stripes: it does not hold. Thin hatching: no data. Triangles: breaks.";
 /// Breaks in the table; the JSON form has all that the finding lists.
 const BREAKS_SHOWN: usize = 12;
 
@@ -211,20 +210,19 @@ fn breaches(finding: &FindingModel) -> Option<String> {
 fn charts(finding: &FindingModel) -> Vec<ChartView> {
     let mut charts = Vec::new();
     let breaks = finding.soak.as_ref().map_or(&[][..], |soak| &soak.breaks);
-    let conditions: Vec<_> = match &finding.soak {
-        Some(_) => finding.series.iter().filter(|series| chart::is_condition(series)).collect(),
-        None => Vec::new(),
-    };
-    if let Some(soak) = &finding.soak
-        && let Some(svg) = chart::lanes(&conditions, soak)
-    {
-        let title = "Conditions of the soak".to_owned();
-        charts.push(ChartView { title, svg, legend: LANES_LEGEND });
+    let (conditions, others): (Vec<_>, Vec<_>) =
+        finding.series.iter().partition(|series| chart::is_condition(series));
+    if let Some(svg) = chart::lanes(&conditions, finding.soak.as_ref()) {
+        let title = if finding.soak.is_some() { "Conditions of the soak" } else { "Conditions" };
+        charts.push(ChartView { title: title.to_owned(), svg, legend: LANES_LEGEND });
     }
-    let lines = finding.series.iter().filter(|series| !conditions.contains(series));
-    charts.extend(lines.filter_map(|series| {
+    charts.extend(others.into_iter().filter_map(|series| {
         let svg = chart::line(series, breaks)?;
-        Some(ChartView { title: series.title.clone(), svg, legend: LINE_LEGEND })
+        Some(ChartView { title: series.title.clone(), svg, legend: "" })
     }));
+    // One legend under the last line serves all of them.
+    if let Some(last) = charts.last_mut().filter(|chart| chart.legend.is_empty()) {
+        last.legend = LINE_LEGEND;
+    }
     charts
 }
