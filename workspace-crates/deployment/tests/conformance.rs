@@ -1,4 +1,5 @@
 //! What every driver has to do; each driver runs through all of it.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Networks and operations as definitions write them.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use base::{Duration, NetworkId, Track};
 use definition::{Operation, Params};

@@ -1,5 +1,6 @@
 //! What only processes can do: outlive their program, be killed in the wrong moment, leave things
 //! behind.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
 

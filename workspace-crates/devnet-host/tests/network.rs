@@ -1,4 +1,5 @@
 //! Real processes on loopback: they make blocks, survive a kill, and shrug off garbage.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
