@@ -46,7 +46,7 @@ pub(crate) fn line(series: &Series, breaks: &[Break]) -> Option<String> {
     if let Some(threshold) = usable(series.threshold) {
         svg.line("threshold", (LEFT, y(threshold)), (RIGHT, y(threshold)));
         let label = format!("- - threshold {}", words::quantity(threshold, &series.unit));
-        svg.text("limit", (RIGHT, TOP - 13.0), "end", &shorten(&label, 48));
+        svg.text("limit", (LEFT + 4.0, TOP - 13.0), "start", &shorten(&label, 48));
     }
     for run in runs(series) {
         let points: Vec<_> = run.iter().map(|(at, value)| (time.x(*at), y(*value))).collect();

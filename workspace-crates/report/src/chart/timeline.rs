@@ -35,6 +35,7 @@ pub(crate) fn timeline(
     let description = "Course of the programme: deployments and evaluations of each phase";
     let mut svg = Svg::new(WIDTH, bottom + 26.0, description);
     time.draw(&mut svg, TOP - 6.0, bottom, 10);
+    draw_now(&mut svg, &time, now, bottom);
     for (index, phase) in phases.iter().enumerate() {
         let y = TOP + ROW * index as f64;
         if index > 0 {
@@ -46,7 +47,6 @@ pub(crate) fn timeline(
             draw_track(&mut svg, &time, &of(items, &phase.phase, track), track, y, now);
         }
     }
-    draw_now(&mut svg, &time, now, bottom);
     Some(svg.finish())
 }
 
