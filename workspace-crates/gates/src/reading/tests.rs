@@ -50,6 +50,16 @@ fn one_series_of_a_selector_is_enough_to_be_fresh() {
 }
 
 #[test]
+fn every_selector_of_a_sum_must_be_fresh() {
+    let samples = vec![
+        series("a", &[], 0..20, |_| Some(1.0)),
+        series("b", &[], 0..20, |m| (m <= 10).then_some(1.0)),
+    ];
+    assert_eq!(known(&samples, "max(a) + max(b)", 20).last(), Some(&11));
+    assert_eq!(known(&samples, "max(b) or max(a)", 20).len(), 20);
+}
+
+#[test]
 fn a_staleness_marker_is_no_sample() {
     let samples =
         vec![series("a", &[], 0..20, |m| Some(if m < 5 { 1.0 } else { samples::STALE_NAN }))];

@@ -44,6 +44,16 @@ fn every_missing_or_empty_section_and_broken_link_is_named() {
 }
 
 #[test]
+fn the_text_of_the_next_section_does_not_fill_an_empty_one() {
+    let text = "# Guide\n\n## Setup\n\n## Upgrade\n\nReplace it.\n";
+    let (outcome, reasons) = found(guide("sections = ['Guide', 'Setup']"), text, &[]).verdict();
+    assert_eq!(
+        (outcome, reasons.as_str()),
+        (Fail, "The section \"Setup\" of `guide.md` is empty.")
+    );
+}
+
+#[test]
 fn a_heading_in_a_code_block_is_no_section() {
     let text = "```\n# Setup\nrun\n```\n";
     assert_eq!(found(guide("sections = ['Setup']"), text, &[]).verdict().0, Fail);

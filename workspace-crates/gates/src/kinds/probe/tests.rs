@@ -56,7 +56,10 @@ fn answers_of_another_subject_time_or_call_do_not_count() {
     assert_eq!(nameless.verdict().0, Inconclusive);
     let mut before = all();
     before.records[0].record.observed_at = START - minutes(1);
-    assert_eq!(before.verdict().0, Inconclusive);
+    assert_eq!(
+        before.at_minute(10).verdict(),
+        (Inconclusive, "The answers are older than the deployment.".to_owned())
+    );
     let mut old = all();
     old.records[0].record.observed_at = START + minutes(539);
     assert_eq!(old.verdict().0, Inconclusive);
