@@ -444,3 +444,23 @@ fn a_snapshot_that_l1_does_not_confirm_is_not_taken() {
     node.say(NodeId(5), Message::SyncResponse(Arc::new(response)));
     assert_eq!(node.machine.state_digest(), before);
 }
+
+#[test]
+fn a_prover_that_signs_a_false_statement_is_refused() {
+    let check = |spoil: &dyn Fn(&mut Statement)| {
+        let (mut l1, mut proof) = with_proof(PROVER);
+        spoil(&mut proof.statement);
+        let root = proof.statement.root(&l1.compute.domain(), PROVER);
+        let signature = l1.compute.crypto().sign(KeyId::node(PROVER), &root.0).unwrap();
+        proof.bytes = signature.0.to_vec();
+        l1.pass(146);
+        l1.say(PROVER, Message::Proof(Arc::new(proof)));
+        l1.pass(170);
+        assert_eq!((l1.machine.facts().tips.proven.height, l1.rejected()), (0, 1.0));
+    };
+    check(&|statement| statement.next_root.0[0] ^= 1);
+    check(&|statement| statement.previous_root.0[0] ^= 1);
+    check(&|statement| statement.epoch_digest.0[0] ^= 1);
+    check(&|statement| statement.epoch = 1);
+    check(&|statement| statement.last_height = 2);
+}
