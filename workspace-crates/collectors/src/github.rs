@@ -136,7 +136,9 @@ impl GitHub {
     async fn get(&self, url: &str, query: &[(&str, String)]) -> Result<Option<Vec<u8>>, Trouble> {
         let mut address = reqwest::Url::parse(url)
             .map_err(|error| unreachable(format!("`{url}` is not an address: {error}.")))?;
-        address.query_pairs_mut().extend_pairs(query);
+        if !query.is_empty() {
+            address.query_pairs_mut().extend_pairs(query);
+        }
         let mut response = self.client.get(address).send().await.map_err(|error| {
             unreachable(format!("{url} did not answer: {}.", error.without_url()))
         })?;

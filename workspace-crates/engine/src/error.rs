@@ -62,6 +62,9 @@ pub enum EngineError {
     /// A deployment has a name that no identifier can have.
     #[error(transparent)]
     Id(#[from] base::IdError),
+    /// A report could not be built.
+    #[error(transparent)]
+    Report(#[from] report::Error),
     /// A report could not be signed.
     #[error(transparent)]
     Signing(#[from] ledger::SigningError),

@@ -11,7 +11,7 @@ use ledger::body::{self, EvaluationRef};
 use crate::decide::{self, Transition};
 use crate::engine::Engine;
 use crate::gather::facts;
-use crate::state::{Judged, State};
+use crate::state::{Judged, Standing, State};
 use crate::{EngineError, document};
 
 /// Name and version of the evaluator, as evaluations state it.
@@ -117,6 +117,74 @@ impl<S: LedgerStore> Engine<'_, S> {
         self.append(at, entry, evidence, BTreeMap::from([(path, bytes)]))?;
         self.happened(at, None, None, "evaluation", text);
         Ok(evaluation)
+    }
+
+    /// Judges at `at` and records it without moving anything.
+    ///
+    /// # Errors
+    /// As [`Engine::judge`], and when the ledger cannot be appended to.
+    pub fn evaluate_now(&mut self, at: Instant) -> Result<Evaluation, EngineError> {
+        self.record_evaluation(at)
+    }
+
+    /// Judges now, and moves `phase` on when every gate of its open track passes.
+    ///
+    /// # Errors
+    /// [`EngineError::NotNow`] with what blocks it; nothing has moved then.
+    pub fn advance_phase(&mut self, phase: &PhaseId, now: Instant) -> Result<(), EngineError> {
+        let refuse =
+            |why: String| EngineError::NotNow { phase: phase.clone(), what: "advance", why };
+        self.phase(phase)?;
+        let state = self.state();
+        if !decide::open_tracks(&state).iter().any(|(open, _)| open == phase) {
+            let standing = state.standing(phase).describe();
+            return Err(refuse(format!("it is {standing}, so there is nothing to judge")));
+        }
+        let evaluation = self.record_evaluation(now)?;
+        let state = self.state();
+        let Some(judged) = state.evaluations.last().cloned() else { return Ok(()) };
+        let transitions =
+            decide::transitions(self.setup.pipeline, &state, &self.setup.calendar, &evaluation);
+        let own = transitions.into_iter().find(|one| subject_of(one).0 == *phase);
+        match own {
+            Some(advance @ Transition::Advance { .. }) => {
+                let reference = EvaluationRef { seq: judged.seq, digest: judged.digest };
+                self.take(advance, reference, now)
+            }
+            Some(Transition::Hold { reasons, .. }) => Err(refuse(reasons.join(" "))),
+            Some(Transition::Reset { reason, .. }) => Err(refuse(reason)),
+            None => Err(refuse("it was not judged".to_owned())),
+        }
+    }
+
+    /// Sends the programme back from `phase` to `to`, for `reason`.
+    ///
+    /// # Errors
+    /// [`EngineError::NotNow`] when `to` comes after `phase`.
+    pub fn reset_phase(
+        &mut self,
+        phase: &PhaseId,
+        to: &PhaseId,
+        reason: &str,
+        now: Instant,
+    ) -> Result<(), EngineError> {
+        self.phase(phase)?;
+        self.phase(to)?;
+        let state = self.state();
+        if !state.downstream(to).contains(phase) {
+            return Err(EngineError::NotNow {
+                phase: phase.clone(),
+                what: "be reset",
+                why: format!("{to} does not come before it"),
+            });
+        }
+        let track = match state.standing(phase) {
+            Standing::PublicSoak | Standing::Complete => Track::Public,
+            _ => Track::Internal,
+        };
+        let reset = decide::reset(&state, phase.clone(), track, to.clone(), reason.to_owned());
+        // A reset by hand rests on no evaluation; the reference is not written for resets.
+        self.take(reset, EvaluationRef { seq: 0, digest: Digest::default() }, now)
     }
 
     /// Takes the transitions of the newest evaluation that were not taken yet.

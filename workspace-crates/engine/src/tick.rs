@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::decide::{self, Move};
 use crate::engine::Engine;
-use crate::state::{Deployed, State};
+use crate::state::{Deployed, Standing, State};
 use crate::{EngineError, document};
 
 /// A proposal lapses after this, the longest that the ledger allows.
@@ -50,6 +50,73 @@ impl<S: LedgerStore> Engine<'_, S> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), EngineError> {
         Ok(self.setup.driver.advance(until, progress)?)
+    }
+
+    /// What deploying `track` of `phase` now would do. Starts nothing.
+    ///
+    /// # Errors
+    /// When there is no such phase, or its network cannot be.
+    pub fn plan(
+        &self,
+        phase: &PhaseId,
+        track: Track,
+        now: Instant,
+    ) -> Result<deployment::Plan, EngineError> {
+        let attempt = self.state().phase(phase).map_or(0, |one| one.track(track).attempts) + 1;
+        let spec = self.spec(self.phase(phase)?, track, attempt, now)?;
+        Ok(self.setup.driver.plan(&spec)?)
+    }
+
+    /// Deploys `track` of `phase` now, outside of the calendar: by hand, for a trial.
+    ///
+    /// # Errors
+    /// [`EngineError::NotNow`] when the track is up already, or the phase is not cleared for it.
+    pub fn deploy_now(
+        &mut self,
+        phase: &PhaseId,
+        track: Track,
+        now: Instant,
+    ) -> Result<(), EngineError> {
+        let definition = self.phase(phase)?;
+        let state = self.state();
+        self.restore(&state)?;
+        let refuse =
+            |why: String| EngineError::NotNow { phase: phase.clone(), what: "be deployed", why };
+        let own = state.phase(phase).map(|one| one.track(track).clone()).unwrap_or_default();
+        if let Some(live) = own.live() {
+            return Err(refuse(format!("`{}` is up; take it down first", live.id)));
+        }
+        let standing = state.standing(phase);
+        let is_open = match track {
+            Track::Internal => matches!(standing, Standing::Ready | Standing::InternalSoak),
+            Track::Public => standing == Standing::Cleared,
+        };
+        if !is_open {
+            return Err(refuse(format!("it is {}", standing.describe())));
+        }
+        self.bring_up(definition, track, own.attempts + 1, now)
+    }
+
+    /// Seals what was seen of the deployment `id` and takes it down.
+    ///
+    /// # Errors
+    /// [`EngineError::Driver`] when neither the ledger nor the driver knows it.
+    pub fn take_down_now(
+        &mut self,
+        id: &base::DeploymentId,
+        now: Instant,
+    ) -> Result<(), EngineError> {
+        let state = self.state();
+        let live = state.live().find(|(_, _, deployed)| deployed.id == *id);
+        match live.map(|(phase, track, _)| (phase.clone(), track)) {
+            Some((phase, track)) => {
+                self.take_down(&phase, track, now, "It was taken down by hand.")
+            }
+            None => {
+                self.setup.driver.status(id)?;
+                Ok(self.setup.driver.down(id)?)
+            }
+        }
     }
 
     /// Attaches to deployments that an earlier program brought up, and clears away one whose maker

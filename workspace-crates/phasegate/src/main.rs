@@ -1,2 +1,134 @@
-//! The phasegate command.
-fn main() {}
+//! The phasegate command: takes a network from its threat model to a public testnet, one gated phase
+//! at a time.
+
+mod bench;
+mod commands;
+mod exit;
+mod failure;
+mod faults;
+mod output;
+mod process;
+mod progress;
+mod session;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::output::say;
+use crate::world::{Global, World};
+
+/// Take a protocol's network from a threat model to a public testnet, one gated phase at a time.
+#[derive(Debug, Parser)]
+#[command(
+    name = "phasegate",
+    version,
+    after_help = "Examples:
+  cargo xtask rehearse sequencer-prover-testnet
+  cargo xtask phase status
+  cargo xtask pipeline check"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Rehearse(commands::rehearse::Args),
+    #[command(subcommand)]
+    Phase(commands::phase::Command),
+    #[command(subcommand)]
+    Deploy(commands::deploy::Command),
+    #[command(subcommand)]
+    Drill(commands::drill::Command),
+    #[command(subcommand)]
+    Pipeline(commands::pipeline::Command),
+    #[command(subcommand)]
+    Report(commands::report::Command),
+    #[command(subcommand)]
+    Ledger(commands::ledger::Command),
+    /// Print the completions of a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    #[command(hide = true)]
+    Reference(commands::reference::Args),
+    #[command(hide = true, subcommand)]
+    Bench(bench::Command),
+    #[command(hide = true)]
+    DevnetNode(commands::hidden::NodeArgs),
+    #[command(hide = true)]
+    DevnetSupervisor(commands::hidden::SupervisorArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let is_help = !error.use_stderr();
+            // Nobody can be told that the terminal is gone.
+            let _ = error.print();
+            return if is_help { Exit::Done } else { Exit::Usage }.into();
+        }
+    };
+    start_log(cli.global.verbose);
+    match run(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            say(format!("error: {}", failure.message));
+            if let Some(hint) = &failure.hint {
+                say(format!("hint: {hint}"));
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Outcome {
+    let world = || World::find(&cli.global);
+    match cli.command {
+        Command::Rehearse(args) => commands::rehearse::run(&world()?, &args),
+        Command::Phase(command) => commands::phase::run(&world()?, &command),
+        Command::Deploy(command) => commands::deploy::run(&world()?, &command),
+        Command::Drill(command) => commands::drill::run(&world()?, &command),
+        Command::Pipeline(command) => commands::pipeline::run(&world()?, &command),
+        Command::Report(command) => commands::report::run(&cli.global, &command),
+        Command::Ledger(command) => commands::ledger::run(&world()?, &command),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "phasegate", &mut text);
+            output::print(&String::from_utf8_lossy(&text))
+        }
+        Command::Reference(args) => commands::reference::run(&args),
+        Command::Bench(command) => bench::run(&cli.global, &command),
+        Command::DevnetNode(args) => commands::hidden::node(&args),
+        Command::DevnetSupervisor(args) => commands::hidden::supervisor(&args),
+    }
+}
+
+/// Warnings always, everything with `--verbose`; `RUST_LOG` says otherwise.
+fn start_log(verbose: bool) {
+    let default = if verbose { "info" } else { "warn" };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(output::stderr_has_colour())
+        .without_time();
+    // A second start in one process finds the first one in place.
+    let _ = log.try_init();
+}
+
+impl From<calendar::PlanError> for Failure {
+    fn from(error: calendar::PlanError) -> Self {
+        Self::of(Exit::Definition, &error)
+    }
+}

@@ -1,0 +1,11 @@
+//! One file per command.
+
+pub mod deploy;
+pub mod drill;
+pub mod hidden;
+pub mod ledger;
+pub mod phase;
+pub mod pipeline;
+pub mod reference;
+pub mod rehearse;
+pub mod report;

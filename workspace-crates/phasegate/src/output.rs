@@ -1,0 +1,111 @@
+//! Data goes to standard output, everything else to standard error.
+
+use std::io::{IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs: one JSON value.
+    Json,
+}
+
+/// Prints text to standard output. A reader that went away is no failure.
+pub fn print(text: &str) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(Exit::Done),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+        Err(error) => Err(Failure::new(Exit::File, format!("cannot write the output: {error}"))),
+    }
+}
+
+/// Prints `value` as JSON, indented, with a final line feed.
+pub fn print_json<T: Serialize>(value: &T) -> Outcome {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::new(Exit::Failed, format!("cannot write JSON: {error}")))?;
+    print(&format!("{text}\n"))
+}
+
+/// Says a full sentence on standard error.
+pub fn say(text: impl std::fmt::Display) {
+    // Nobody can be told that standard error is gone.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Whether standard error may be coloured.
+pub fn stderr_has_colour() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// A table for people: no frame, columns apart, nothing cut.
+pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
+    table.set_header(header.iter().map(|title| title.to_uppercase()));
+    for row in rows {
+        table.add_row(row);
+    }
+    let mut text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    if text.starts_with(' ') {
+        text =
+            text.lines().map(|line| format!("{}\n", line.get(1..).unwrap_or_default())).collect();
+    }
+    text
+}
+
+/// A line of blocks that draws `values`; gaps are spaces.
+pub fn sparkline(values: &[Option<f64>], width: usize) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let known = values.iter().copied().flatten();
+    let (low, high) = known.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    });
+    let per_block = values.len().div_ceil(width.max(1)).max(1);
+    values
+        .chunks(per_block)
+        .map(|chunk| {
+            // The lowest value of a block is drawn: a short breach must not vanish.
+            let lowest = chunk.iter().copied().flatten().reduce(f64::min);
+            match lowest {
+                None => ' ',
+                Some(_) if high <= low => BLOCKS[3],
+                Some(value) => BLOCKS[(((value - low) / (high - low)) * 7.0).round() as usize],
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{sparkline, table};
+
+    #[test]
+    fn a_short_breach_stays_visible_in_a_sparkline() {
+        let mut values = vec![Some(1.0); 100];
+        values[50] = Some(0.0);
+        let line = sparkline(&values, 10);
+        assert_eq!(line.chars().count(), 10);
+        assert!(line.contains('▁') && line.contains('█'), "{line}");
+    }
+
+    #[test]
+    fn gaps_are_blank() {
+        assert_eq!(sparkline(&[None, Some(1.0), None], 3), " ▄ ");
+    }
+
+    #[test]
+    fn tables_have_no_frame_and_no_trailing_blanks() {
+        let text = table(&["a", "b"], [vec!["one".to_owned(), "two".to_owned()]]);
+        assert!(text.lines().all(|line| !line.ends_with(' ')), "{text:?}");
+        assert!(text.contains("one"));
+    }
+}

@@ -1,0 +1,165 @@
+//! An engine over this repository's own ledger: what `phase`, `deploy` and `drill` work with.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use base::Instant;
+use collectors::{Collectors, Documents, GitHub, Probes};
+use definition::{Definitions, Overrides};
+use deployment::ProcessDriver;
+use engine::{Engine, Setup};
+use ledger::{GitStore, Ledger, SshKeySigner};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::world::{self, World};
+
+/// Where issues are asked for when nothing else is said.
+const GITHUB: &str = "https://api.github.com";
+
+/// Everything that the engine borrows.
+pub struct Session {
+    definitions: Definitions,
+    driver: ProcessDriver,
+    evidence: evidence::DirStore,
+    signer: SshKeySigner,
+    /// Held while this program may change something, so that two on one machine take turns.
+    _lock: File,
+    world: World,
+    overrides: Overrides,
+}
+
+impl Session {
+    /// Opens the repository for changes: takes the lock, reads the definitions, finds the key.
+    ///
+    /// `changes` replaces the changes that live deployments were made with.
+    pub fn open(
+        world: &World,
+        changes: Option<Overrides>,
+    ) -> Result<(Self, Ledger<GitStore>), Failure> {
+        let lock = lock(world)?;
+        let ledger = world.ledger()?;
+        let overrides = match changes {
+            Some(changes) => changes,
+            None => remembered(world)?,
+        };
+        let definitions = world.definitions(&overrides)?;
+        let session = Self {
+            definitions,
+            driver: driver(world)?,
+            evidence: world.evidence()?,
+            signer: world.signer(&ledger)?,
+            _lock: lock,
+            world: world.clone(),
+            overrides,
+        };
+        Ok((session, ledger))
+    }
+
+    /// The engine.
+    pub fn engine(&mut self, ledger: Ledger<GitStore>) -> Result<Engine<'_, GitStore>, Failure> {
+        let pipeline = world::pipeline(&self.definitions, Some(ledger.view().pipeline()))?;
+        let token = std::env::var_os("PHASEGATE_GITHUB_TOKEN_FILE").map(PathBuf::from);
+        let github = GitHub::new(GITHUB, token.as_deref())
+            .map_err(|error| Failure::of(Exit::Failed, &error))?;
+        let setup = Setup {
+            pipeline,
+            calendar: world::calendar(&self.definitions, pipeline)?,
+            pins: self.world.pins()?,
+            signer: &self.signer,
+            driver: &mut self.driver,
+            collectors: Collectors::new(vec![
+                Box::new(Documents::new(&self.world.root)),
+                Box::new(github),
+                Box::new(Probes),
+            ]),
+            evidence: &self.evidence,
+            seed: 1,
+            faults: Vec::new(),
+            watch_after_soak: None,
+            publish: Some(self.world.state_dir().join("reports")),
+            note: note(&self.overrides),
+        };
+        Ok(Engine::new(setup, ledger))
+    }
+}
+
+/// What a report says about changed parameters: a shortened soak is no soak of the programme.
+fn note(overrides: &Overrides) -> String {
+    let mut changes: Vec<String> =
+        overrides.set.iter().map(|(name, value)| format!("`{name}` = {value}")).collect();
+    if let Some(scale) = overrides.time_scale {
+        changes.insert(0, format!("time runs {scale} times faster"));
+    }
+    if changes.is_empty() {
+        return String::new();
+    }
+    format!(
+        "The parameters of this run were changed ({}), so it says nothing about the programme's own thresholds.",
+        changes.join(", ")
+    )
+}
+
+/// The driver of deployments in real time.
+pub fn driver(world: &World) -> Result<ProcessDriver, Failure> {
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::file("find", std::path::Path::new("this program"), &error))?;
+    Ok(ProcessDriver::new(&world.state_dir().join("deployments"), &program)?)
+}
+
+fn lock(world: &World) -> Result<File, Failure> {
+    let folder = world.state_dir();
+    std::fs::create_dir_all(&folder).map_err(|error| Failure::file("make", &folder, &error))?;
+    let path = folder.join("lock");
+    let file = File::create(&path).map_err(|error| Failure::file("write", &path, &error))?;
+    file.lock().map_err(|error| Failure::file("lock", &path, &error))?;
+    Ok(file)
+}
+
+fn overrides_path(world: &World) -> PathBuf {
+    world.state_dir().join("overrides.json")
+}
+
+/// The changes that live deployments were made with.
+fn remembered(world: &World) -> Result<Overrides, Failure> {
+    let path = overrides_path(world);
+    let bytes = match std::fs::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Overrides::default());
+        }
+        Err(error) => return Err(Failure::file("read", &path, &error)),
+        Ok(bytes) => bytes,
+    };
+    let stored: Stored = serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::new(Exit::File, format!("{} is damaged: {error}", path.display()))
+            .hint("Delete it when no deployment with changed parameters is up.")
+    })?;
+    Ok(Overrides { set: stored.set, time_scale: stored.time_scale })
+}
+
+/// Remembers the changes for the judgements that follow.
+pub fn remember(world: &World, overrides: &Overrides) -> Result<(), Failure> {
+    let path = overrides_path(world);
+    if *overrides == Overrides::default() {
+        return match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Failure::file("remove", &path, &error))
+            }
+            _ => Ok(()),
+        };
+    }
+    let stored = Stored { set: overrides.set.clone(), time_scale: overrides.time_scale };
+    let bytes = base::canonical_json(&stored)?;
+    std::fs::write(&path, bytes).map_err(|error| Failure::file("write", &path, &error))
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Stored {
+    set: std::collections::BTreeMap<String, String>,
+    time_scale: Option<f64>,
+}
+
+/// The machine's clock.
+pub fn now() -> Instant {
+    world::now()
+}

@@ -1,0 +1,265 @@
+//! The repository that a command works in: its root, definitions, ledger, keys and state.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use base::{Instant, PipelineId, PrincipalId};
+use calendar::{Calendar, CalendarLint};
+use definition::{Checked, Definitions, Lint, Operation, Overrides, Phase, Pipeline};
+use diagnostics::Diagnostic;
+use gates::GateLint;
+use ledger::{GitStore, Ledger, Pins, SshKeySigner};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{say, stderr_has_colour};
+
+/// Options that every command takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Global {
+    /// Root of the repository: the folder with `pipeline/` and `stages/` [default: found upwards]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Say more on standard error
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
+
+/// Changes to stage parameters.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Changes {
+    /// Replace a stage parameter in every phase that has it
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
+    pub set: Vec<(String, String)>,
+    /// Let time run this many times faster: durations shrink, rates grow
+    #[arg(long, value_name = "FACTOR")]
+    pub time_scale: Option<f64>,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE, such as internal_soak=10m".to_owned()),
+    }
+}
+
+impl From<&Changes> for Overrides {
+    fn from(changes: &Changes) -> Self {
+        Self { set: changes.set.iter().cloned().collect(), time_scale: changes.time_scale }
+    }
+}
+
+/// Checks networks and operations, which only drivers understand.
+struct NetworkLint;
+
+impl Lint for NetworkLint {
+    fn check_network(&self, phase: &Phase, _pipeline: &Pipeline) -> Vec<Diagnostic> {
+        let Ok(id) = base::NetworkId::new(phase.id.as_str()) else { return Vec::new() };
+        deployment::network_spec(&phase.network, &id, 1).err().unwrap_or_default()
+    }
+
+    fn check_operation(
+        &self,
+        operation: &Operation,
+        _phase: &Phase,
+        _pipeline: &Pipeline,
+    ) -> Vec<Diagnostic> {
+        deployment::scheduled_action(operation).err().unwrap_or_default()
+    }
+}
+
+/// The repository.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// Its root.
+    pub root: PathBuf,
+}
+
+impl World {
+    /// The repository that `global` names, or the one around the current directory.
+    pub fn find(global: &Global) -> Result<Self, Failure> {
+        let start = match &global.root {
+            Some(root) => root.clone(),
+            None => std::env::current_dir()
+                .map_err(|error| Failure::file("find", Path::new("."), &error))?,
+        };
+        let is_root = |dir: &Path| dir.join("pipeline").is_dir();
+        let found = if global.root.is_some() {
+            is_root(&start).then(|| start.clone())
+        } else {
+            start.ancestors().find(|dir| is_root(dir)).map(Path::to_owned)
+        };
+        match found {
+            Some(root) => Ok(Self { root }),
+            None => Err(Failure::new(
+                Exit::Usage,
+                format!("there is no folder `pipeline/` in {}", start.display()),
+            )
+            .hint("Run the command in a repository with definitions, or name it with --root.")),
+        }
+    }
+
+    /// Where state is kept that is not committed.
+    pub fn state_dir(&self) -> PathBuf {
+        self.root.join(".phasegate")
+    }
+
+    /// The evidence store of this repository.
+    pub fn evidence(&self) -> Result<evidence::DirStore, Failure> {
+        Ok(evidence::DirStore::open(self.state_dir().join("evidence"))?)
+    }
+
+    /// Everything that checking the definitions found.
+    pub fn check(&self, overrides: &Overrides) -> Result<Checked, Failure> {
+        let files = definition::files::read(&self.root).map_err(|error| match error {
+            definition::files::FilesError::Refused { diagnostics, sources } => {
+                let text = diagnostics::render::human(&diagnostics, &sources, stderr_has_colour());
+                say(text.trim_end());
+                Failure::new(Exit::Definition, "the definition files cannot be used")
+            }
+            error => Failure::of(Exit::File, &error),
+        })?;
+        Ok(definition::check(&files, overrides, &[&GateLint, &CalendarLint, &NetworkLint]))
+    }
+
+    /// The definitions; what is wrong with them goes to standard error.
+    pub fn definitions(&self, overrides: &Overrides) -> Result<Definitions, Failure> {
+        let checked = self.check(overrides)?;
+        if let Some(definitions) = checked.definitions {
+            return Ok(definitions);
+        }
+        let text =
+            diagnostics::render::human(&checked.diagnostics, &checked.sources, stderr_has_colour());
+        say(text.trim_end());
+        let errors = checked.diagnostics.iter().filter(|one| one.is_error()).count();
+        Err(Failure::new(Exit::Definition, format!("the definitions have {errors} errors"))
+            .hint("`cargo xtask pipeline check` shows them again."))
+    }
+
+    /// The rules and the evaluator that entries pin.
+    pub fn pins(&self) -> Result<Pins, Failure> {
+        let tree = |name: &str| {
+            ledger::git_store::definition_id(&self.root.join(name))
+                .map_err(|error| Failure::of(Exit::File, &error))
+        };
+        Ok(Pins {
+            pipeline: tree("pipeline")?,
+            stages: tree("stages")?,
+            evaluator: engine::EVALUATOR.to_owned(),
+        })
+    }
+
+    /// The ledger of this repository, verified.
+    pub fn ledger(&self) -> Result<Ledger<GitStore>, Failure> {
+        let store = GitStore::open(&self.root)?;
+        let expected = ledger::Expectations::default();
+        Ledger::open(store, &expected).map_err(|error| match error {
+            ledger::Error::Empty => Failure::new(
+                Exit::Ledger,
+                "this repository has no ledger yet (branch `phase-ledger`)",
+            )
+            .hint("Start one with `cargo xtask ledger init`, or fetch it: `git fetch origin phase-ledger:phase-ledger`."),
+            error => Failure::of(Exit::Ledger, &error)
+                .hint("`cargo xtask report verify` checks the ledger; restore the branch from a clone that verifies."),
+        })
+    }
+
+    /// Where the key of `principal` is looked for when nothing else is said.
+    pub fn key_path(&self, principal: &PrincipalId) -> PathBuf {
+        self.state_dir().join("keys").join(principal.as_str())
+    }
+
+    /// The signer of the weekly job: the key that the environment names, or that of this repository.
+    pub fn signer(&self, ledger: &Ledger<GitStore>) -> Result<SshKeySigner, Failure> {
+        let roles = ledger.view().roles();
+        let evaluator = roles
+            .roles
+            .get("evaluator")
+            .and_then(|role| role.of.first())
+            .cloned()
+            .ok_or_else(|| Failure::new(Exit::Ledger, "the ledger has no role `evaluator`"))?;
+        let path = match std::env::var_os("PHASEGATE_SIGNING_KEY_FILE") {
+            Some(path) if !path.is_empty() => PathBuf::from(path),
+            _ => self.key_path(&evaluator),
+        };
+        let signer = SshKeySigner::from_file(evaluator, &path).map_err(|error| {
+            Failure::of(Exit::Ledger, &error).hint(
+                "Name the key file in PHASEGATE_SIGNING_KEY_FILE; reading commands need no key.",
+            )
+        })?;
+        Ok(signer.checked_against(roles)?)
+    }
+}
+
+/// The pipeline that is meant: the one that is named, that of the ledger, or the only one.
+pub fn pipeline<'d>(
+    definitions: &'d Definitions,
+    named: Option<&PipelineId>,
+) -> Result<&'d Pipeline, Failure> {
+    let known = || definitions.pipelines.keys().map(ToString::to_string).collect::<Vec<_>>();
+    match named {
+        Some(id) => definitions.pipelines.get(id).ok_or_else(|| {
+            let known = known();
+            let near = diagnostics::suggestion(id.as_str(), known.iter().map(String::as_str));
+            let failure = Failure::new(Exit::Usage, format!("there is no pipeline `{id}`"));
+            failure.hint(near.unwrap_or_else(|| format!("There are: {}.", known.join(", "))))
+        }),
+        None => match definitions.pipelines.values().collect::<Vec<_>>().as_slice() {
+            [only] => Ok(*only),
+            _ => Err(Failure::new(Exit::Usage, "name a pipeline")
+                .hint(format!("There are: {}.", known().join(", ")))),
+        },
+    }
+}
+
+/// The calendar of `pipeline`, compiled.
+pub fn calendar(definitions: &Definitions, pipeline: &Pipeline) -> Result<Calendar, Failure> {
+    let defined = definitions.calendars.get(&pipeline.calendar).ok_or_else(|| {
+        Failure::new(Exit::Definition, format!("there is no calendar `{}`", pipeline.calendar))
+    })?;
+    Calendar::new(defined).map_err(|problems| {
+        let text = problems.iter().map(|one| one.message.clone()).collect::<Vec<_>>();
+        Failure::new(Exit::Definition, text.join("; "))
+    })
+}
+
+/// The roles that the definitions state, with the keys in `keys` for those who have none.
+/// Principals without any key are left out, and said so.
+pub fn roles(
+    defined: &definition::Roles,
+    keys: &BTreeMap<PrincipalId, String>,
+) -> (ledger::Roles, Vec<PrincipalId>) {
+    let mut without_key = Vec::new();
+    let mut principals = Vec::new();
+    for principal in &defined.principals {
+        let mut own = principal.keys.clone();
+        own.extend(keys.get(&principal.id).filter(|_| principal.keys.is_empty()).cloned());
+        if own.is_empty() {
+            without_key.push(principal.id.clone());
+            continue;
+        }
+        let kind = match principal.kind {
+            definition::PrincipalKind::Human => ledger::PrincipalKind::Human,
+            definition::PrincipalKind::Ci => ledger::PrincipalKind::Ci,
+            definition::PrincipalKind::Organisation => ledger::PrincipalKind::Organisation,
+        };
+        principals.push(ledger::Principal { id: principal.id.clone(), kind, keys: own });
+    }
+    let policy = match defined.policy {
+        definition::Policy::Solo => ledger::Policy::Solo,
+        definition::Policy::Quorum => ledger::Policy::Quorum,
+    };
+    let roles = defined.roles.iter().filter_map(|(name, role)| {
+        let of: Vec<_> = role.of.iter().filter(|id| !without_key.contains(id)).cloned().collect();
+        let reachable = of.len() >= role.threshold as usize;
+        let role = ledger::roles::Role { of, threshold: role.threshold };
+        reachable.then(|| (name.clone(), role))
+    });
+    (ledger::Roles { version: 1, policy, principals, roles: roles.collect() }, without_key)
+}
+
+/// The machine's clock, in whole seconds.
+pub fn now() -> Instant {
+    let micros = jiff::Timestamp::now().as_second().saturating_mul(1_000_000);
+    Instant::from_unix_micros(micros)
+}
