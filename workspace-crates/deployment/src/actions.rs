@@ -104,16 +104,18 @@ pub(crate) fn check_actions(
         return Ok(());
     }
     let options = Options { threads: 1, invariants: false };
-    match Simulation::new(spec.network.clone(), actions.to_vec(), spec.start, options) {
-        Ok(_) => Ok(()),
-        Err(SimulationError::Spec(problems)) => Err(DriverError::Spec(problems)),
-        Err(SimulationError::Targets { id, source }) => {
-            Err(DriverError::Targets { action: id, source })
-        }
-        Err(SimulationError::Action { id, problem }) => {
-            Err(DriverError::Action { action: id, problem })
-        }
-        Err(source) => Err(DriverError::Simulation { id: spec.id.clone(), source }),
+    Simulation::new(spec.network.clone(), actions.to_vec(), spec.start, options)
+        .map(|_| ())
+        .map_err(|source| refusal(&spec.id, source))
+}
+
+/// What the simulator refuses, in the words of drivers.
+pub(crate) fn refusal(id: &base::DeploymentId, source: SimulationError) -> DriverError {
+    match source {
+        SimulationError::Spec(problems) => DriverError::Spec(problems),
+        SimulationError::Targets { id, source } => DriverError::Targets { action: id, source },
+        SimulationError::Action { id, problem } => DriverError::Action { action: id, problem },
+        source => DriverError::Simulation { id: id.clone(), source },
     }
 }
 

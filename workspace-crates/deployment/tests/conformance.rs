@@ -160,7 +160,8 @@ fn shows_a_reorg(driver: &mut dyn Driver, spec: &deployment::DeploymentSpec) {
         last(seen, "devnet_l1_reorgs_total", "l1") >= 1.0 && count(seen, names::L1_REORG) == 1
     });
     let late = NetworkAction::L1Reorg { depth: 1_000_000 };
-    assert!(driver.inject(id, &now_action("too deep", late)).is_err());
+    let refused = driver.inject(id, &now_action("too deep", late));
+    assert!(matches!(refused, Err(DriverError::Action { .. })), "{refused:?}");
 }
 
 fn shows_an_upgrade(driver: &mut dyn Driver, spec: &deployment::DeploymentSpec) {

@@ -8,7 +8,7 @@ use devnet_host::rpc;
 use serde_json::{Value, json};
 use simulator::{Options, Simulation};
 
-use crate::actions::{ALL_KINDS, plan_schedule};
+use crate::actions::{ALL_KINDS, evidence_event, plan_schedule, refusal};
 use crate::{
     Capabilities, DeploymentSpec, DeploymentState, Driver, DriverError, NodeState, NodeStatus,
     Observation, Plan, Progress, RpcAnswer, Status, intervals, subject,
@@ -57,7 +57,7 @@ impl SimulatorDriver {
 fn simulate(spec: &DeploymentSpec) -> Result<Simulation, DriverError> {
     let options = Options { threads: THREADS, ..Options::default() };
     Simulation::new(spec.network.clone(), spec.schedule.clone(), spec.start, options)
-        .map_err(|source| DriverError::Simulation { id: spec.id.clone(), source })
+        .map_err(|source| refusal(&spec.id, source))
 }
 
 impl Driver for SimulatorDriver {
@@ -156,7 +156,7 @@ impl Driver for SimulatorDriver {
         let at = action.at.max(simulation.now() - simulated.spec.start);
         simulation
             .schedule(ScheduledAction { at, ..action.clone() })
-            .map_err(|source| DriverError::Simulation { id: id.clone(), source })
+            .map_err(|source| refusal(id, source))
     }
 
     fn logs(
@@ -244,8 +244,7 @@ impl Simulated {
     }
 
     fn observe(&self) -> Result<Observation, DriverError> {
-        let events: Vec<_> =
-            self.simulation.events().iter().cloned().map(crate::actions::evidence_event).collect();
+        let events: Vec<_> = self.simulation.events().iter().cloned().map(evidence_event).collect();
         let stats = self.simulation.stats();
         let counted = [
             ("events", stats.events),
