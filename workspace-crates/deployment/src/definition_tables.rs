@@ -25,6 +25,7 @@ pub fn network_spec(
         return Err(own);
     }
     let mut spec: NetworkSpec = params.deserialize()?;
+    scale_unstated(params, &mut spec);
     spec.network = id.clone();
     spec.seed = seed;
     spec.check().map_err(|problems| {
@@ -34,6 +35,27 @@ pub fn network_spec(
         problems.into_iter().map(describe).collect::<Vec<_>>()
     })?;
     Ok(spec)
+}
+
+/// Gives every duration that the table does not state the value that fits the length of its slots:
+/// a network with short slots has a fast L1 and quick proofs too.
+fn scale_unstated(params: &Params, spec: &mut NetworkSpec) {
+    let fitting = NetworkSpec::default().with_slot(spec.slot);
+    let mut keep = |key: &str, field: fn(&mut NetworkSpec) -> &mut base::Duration| {
+        if params.get(key).is_none() {
+            *field(spec) = *field(&mut fitting.clone());
+        }
+    };
+    keep("l1_slot", |spec| &mut spec.l1_slot);
+    keep("l1_inclusion_delay", |spec| &mut spec.l1_inclusion_delay);
+    keep("l1_finality", |spec| &mut spec.l1_finality);
+    keep("attestation_window", |spec| &mut spec.attestation_window);
+    keep("reexecution", |spec| &mut spec.reexecution);
+    keep("proving", |spec| &mut spec.proving);
+    keep("governance_delay", |spec| &mut spec.governance_delay);
+    keep("link_latency", |spec| &mut spec.link_latency);
+    keep("link_jitter", |spec| &mut spec.link_jitter);
+    keep("scrape_interval", |spec| &mut spec.scrape_interval);
 }
 
 /// The action that an operation of a phase performs.

@@ -1,3 +1,5 @@
+use std::sync::OnceLock;
+
 use base::Digest;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
@@ -129,25 +131,30 @@ fn index_of(nodes: usize, count: usize, key: KeyId) -> Option<usize> {
 #[derive(Debug)]
 pub struct Ed25519 {
     nodes: usize,
-    keys: Vec<SigningKey>,
+    secrets: Vec<[u8; 32]>,
+    /// Derived when first used: a node of 300 uses few keys before it has to be ready.
+    keys: Vec<OnceLock<SigningKey>>,
 }
 
 impl Ed25519 {
-    /// Derives the keys of all nodes and users of `spec`.
+    /// The keys of all nodes and users of `spec`.
     #[must_use]
     pub fn new(spec: &NetworkSpec) -> Self {
-        let keys = all_keys(spec).map(|key| SigningKey::from_bytes(&secret(spec, key))).collect();
-        Self { nodes: spec.node_count() as usize, keys }
+        let secrets: Vec<[u8; 32]> = all_keys(spec).map(|key| secret(spec, key)).collect();
+        let keys = secrets.iter().map(|_| OnceLock::new()).collect();
+        Self { nodes: spec.node_count() as usize, secrets, keys }
     }
 
     /// The secret key, for a host that signs by itself; `None` for an unknown key.
     #[must_use]
     pub fn secret_key(&self, key: KeyId) -> Option<[u8; 32]> {
-        Some(self.key(key)?.to_bytes())
+        self.secrets.get(index_of(self.nodes, self.keys.len(), key)?).copied()
     }
 
     fn key(&self, key: KeyId) -> Option<&SigningKey> {
-        self.keys.get(index_of(self.nodes, self.keys.len(), key)?)
+        let index = index_of(self.nodes, self.keys.len(), key)?;
+        let secret = self.secrets.get(index)?;
+        Some(self.keys.get(index)?.get_or_init(|| SigningKey::from_bytes(secret)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Named faults for rehearsals: what goes wrong, where by default, and which gate must notice.
 
 use base::{Duration, PhaseId, Track};
+use definition::Pipeline;
 use devnet::{NetworkAction, NetworkSpec, Role, ScheduledAction, Targets};
 use engine::{Change, PlannedFault};
 
@@ -97,14 +98,25 @@ pub const FAULTS: &[Fault] = &[
         }),
     },
     Fault {
-        name: "bad-binary",
-        about: "A tenth of the validators gets a client that dies at its start during the client update.",
+        name: "update-cut-off",
+        about: "A quarter of the validators is cut off during the client update and cannot resync.",
         place: ("phase-2", Track::Public, 1),
         at_hours: 122,
         gate: "client-update",
-        kind: Kind::Inject(|| NetworkAction::BadBinary {
-            targets: share(Role::Validator, 0.1),
-            duration: Duration::from_hours(24),
+        kind: Kind::Inject(|| NetworkAction::Partition {
+            targets: share(Role::Validator, 0.25),
+            duration: Duration::from_hours(12),
+        }),
+    },
+    Fault {
+        name: "kill-sixth",
+        about: "A sixth of the validators dies early in the second weekend, so blocks come more slowly.",
+        place: ("phase-2", Track::Internal, 1),
+        at_hours: 1,
+        gate: "block-interval",
+        kind: Kind::Inject(|| NetworkAction::Kill {
+            targets: share(Role::Validator, 0.17),
+            duration: None,
         }),
     },
     Fault {
@@ -138,6 +150,14 @@ pub const FAULTS: &[Fault] = &[
         at_hours: 0,
         gate: "l1-reorg",
         kind: Kind::Omit("l1-reorg"),
+    },
+    Fault {
+        name: "blobs-absent",
+        about: "Nothing is changed: the reference network has no blobs yet, and the gate says so.",
+        place: ("phase-3", Track::Internal, 1),
+        at_hours: 0,
+        gate: "blob-da",
+        kind: Kind::Configure(|_| {}),
     },
 ];
 
@@ -191,6 +211,29 @@ pub fn parse(text: &str) -> Result<PlannedFault, Failure> {
         Kind::Omit(operation) => Change::Omit(operation),
     };
     Ok(PlannedFault { phase, track, attempt, change })
+}
+
+/// The fault, when `pipeline` has the place where it happens. A fault that cannot happen is
+/// refused: a clean run would look as if nothing had noticed it.
+pub fn fits(planned: PlannedFault, pipeline: &Pipeline) -> Result<PlannedFault, Failure> {
+    let Some(phase) = pipeline.phase(&planned.phase) else {
+        let known: Vec<&str> = pipeline.phases.iter().map(|one| one.id.as_str()).collect();
+        let message = format!("`{}` has no phase `{}` for the fault", pipeline.id, planned.phase);
+        return Err(Failure::new(Exit::Usage, message).hint(format!(
+            "Say where with NAME@PHASE.TRACK, such as @{}.internal; there are: {}.",
+            known.first().copied().unwrap_or_default(),
+            known.join(", ")
+        )));
+    };
+    if let Change::Omit(operation) = &planned.change {
+        let mut own = phase.operations.iter().filter(|one| one.track == planned.track);
+        if !own.any(|one| one.id.as_str() == *operation) {
+            let message =
+                format!("{} {} has no operation `{operation}` to leave out", phase.id, planned.track);
+            return Err(Failure::new(Exit::Usage, message));
+        }
+    }
+    Ok(planned)
 }
 
 fn parse_place(place: &str) -> Result<(String, Track, u32), Failure> {
