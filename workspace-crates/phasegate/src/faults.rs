@@ -228,8 +228,10 @@ pub fn fits(planned: PlannedFault, pipeline: &Pipeline) -> Result<PlannedFault, 
     if let Change::Omit(operation) = &planned.change {
         let mut own = phase.operations.iter().filter(|one| one.track == planned.track);
         if !own.any(|one| one.id.as_str() == *operation) {
-            let message =
-                format!("{} {} has no operation `{operation}` to leave out", phase.id, planned.track);
+            let message = format!(
+                "{} {} has no operation `{operation}` to leave out",
+                phase.id, planned.track
+            );
             return Err(Failure::new(Exit::Usage, message));
         }
     }

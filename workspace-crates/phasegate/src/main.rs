@@ -54,6 +54,8 @@ enum Command {
     #[command(subcommand)]
     Ledger(commands::ledger::Command),
     /// Print the completions of a shell
+    #[command(after_help = "Example:
+  phasegate completions bash > ~/.local/share/bash-completion/completions/phasegate")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,

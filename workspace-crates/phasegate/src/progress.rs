@@ -73,6 +73,8 @@ pub fn line(happening: &Happening) -> String {
     if text.len() < happening.text.len() {
         text.push('…');
     }
+    // Reasons quote evidence, which others wrote: no terminal sequence may come through.
+    let text = diagnostics::render::escape(&text);
     format!("{}  {what}  {place:<17}  {text}", moment(happening.at))
 }
 

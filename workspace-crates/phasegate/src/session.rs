@@ -1,9 +1,8 @@
 //! An engine over this repository's own ledger: what `phase`, `deploy` and `drill` work with.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 
-use base::Instant;
 use collectors::{Collectors, Documents, GitHub, Probes};
 use definition::{Definitions, Overrides};
 use deployment::ProcessDriver;
@@ -12,6 +11,7 @@ use ledger::{GitStore, Ledger, SshKeySigner};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output::say;
 use crate::world::{self, World};
 
 /// Where issues are asked for when nothing else is said.
@@ -104,14 +104,18 @@ fn note(overrides: &Overrides) -> String {
 pub fn driver(world: &World) -> Result<ProcessDriver, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::file("find", std::path::Path::new("this program"), &error))?;
-    Ok(ProcessDriver::new(&world.state_dir().join("deployments"), &program)?)
+    Ok(ProcessDriver::new(&world.state_dir(), &program)?)
 }
 
-fn lock(world: &World) -> Result<File, Failure> {
-    let folder = world.state_dir();
-    std::fs::create_dir_all(&folder).map_err(|error| Failure::file("make", &folder, &error))?;
-    let path = folder.join("lock");
+/// Waits until no other command may change this repository.
+pub fn lock(world: &World) -> Result<File, Failure> {
+    let path = world.make_state_dir()?.join("lock");
     let file = File::create(&path).map_err(|error| Failure::file("write", &path, &error))?;
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::WouldBlock) => say("Another command is at work here; waiting for it."),
+        Err(TryLockError::Error(error)) => return Err(Failure::file("lock", &path, &error)),
+    }
     file.lock().map_err(|error| Failure::file("lock", &path, &error))?;
     Ok(file)
 }
@@ -121,7 +125,7 @@ fn overrides_path(world: &World) -> PathBuf {
 }
 
 /// The changes that live deployments were made with.
-fn remembered(world: &World) -> Result<Overrides, Failure> {
+pub fn remembered(world: &World) -> Result<Overrides, Failure> {
     let path = overrides_path(world);
     let bytes = match std::fs::read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -157,9 +161,4 @@ pub fn remember(world: &World, overrides: &Overrides) -> Result<(), Failure> {
 struct Stored {
     set: std::collections::BTreeMap<String, String>,
     time_scale: Option<f64>,
-}
-
-/// The machine's clock.
-pub fn now() -> Instant {
-    world::now()
 }

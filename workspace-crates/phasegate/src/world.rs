@@ -12,7 +12,10 @@ use ledger::{GitStore, Ledger, Pins, SshKeySigner};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{say, stderr_has_colour};
+use crate::output::{count, say, stderr_has_colour};
+
+/// The file of the state folder that remembers the newest verified entry.
+const SEEN: &str = "seen.json";
 
 /// Options that every command takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -104,6 +107,18 @@ impl World {
         self.root.join(".phasegate")
     }
 
+    /// Makes the folder of the state. It holds private keys, so git is told to leave it alone.
+    pub fn make_state_dir(&self) -> Result<PathBuf, Failure> {
+        let folder = self.state_dir();
+        std::fs::create_dir_all(&folder).map_err(|error| Failure::file("make", &folder, &error))?;
+        let ignore = folder.join(".gitignore");
+        if !ignore.exists() {
+            std::fs::write(&ignore, "*\n")
+                .map_err(|error| Failure::file("write", &ignore, &error))?;
+        }
+        Ok(folder)
+    }
+
     /// The evidence store of this repository.
     pub fn evidence(&self) -> Result<evidence::DirStore, Failure> {
         Ok(evidence::DirStore::open(self.state_dir().join("evidence"))?)
@@ -132,8 +147,11 @@ impl World {
             diagnostics::render::human(&checked.diagnostics, &checked.sources, stderr_has_colour());
         say(text.trim_end());
         let errors = checked.diagnostics.iter().filter(|one| one.is_error()).count();
-        Err(Failure::new(Exit::Definition, format!("the definitions have {errors} errors"))
-            .hint("`cargo xtask pipeline check` shows them again."))
+        Err(Failure::new(
+            Exit::Definition,
+            format!("the definitions have {}", count(errors, "error", "errors")),
+        )
+        .hint("`cargo xtask pipeline check` shows them again."))
     }
 
     /// The rules and the evaluator that entries pin.
@@ -152,16 +170,47 @@ impl World {
     /// The ledger of this repository, verified.
     pub fn ledger(&self) -> Result<Ledger<GitStore>, Failure> {
         let store = GitStore::open(&self.root)?;
-        let expected = ledger::Expectations::default();
-        Ledger::open(store, &expected).map_err(|error| match error {
+        let seen = self.seen();
+        let expected = ledger::Expectations {
+            remembered: seen,
+            verified_until: seen,
+            ..ledger::Expectations::default()
+        };
+        let ledger = Ledger::open(store, &expected).map_err(|error| match error {
             ledger::Error::Empty => Failure::new(
                 Exit::Ledger,
                 "this repository has no ledger yet (branch `phase-ledger`)",
             )
             .hint("Start one with `cargo xtask ledger init`, or fetch it: `git fetch origin phase-ledger:phase-ledger`."),
             error => Failure::of(Exit::Ledger, &error)
-                .hint("`cargo xtask report verify` checks the ledger; restore the branch from a clone that verifies."),
-        })
+                .hint("`cargo xtask report verify` checks the ledger; restore the branch from a clone that verifies. When you replaced the ledger on purpose, delete .phasegate/seen.json."),
+        })?;
+        self.remember(&ledger);
+        Ok(ledger)
+    }
+
+    /// The newest entry that this repository has verified before: a ledger that lost it was rolled
+    /// back, and what lies before it need not be verified again.
+    fn seen(&self) -> Option<(u64, base::Digest)> {
+        let bytes = std::fs::read(self.state_dir().join(SEEN)).ok()?;
+        // A damaged memory is no memory: everything is verified again.
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    fn remember(&self, ledger: &Ledger<GitStore>) {
+        let last = ledger.view().last();
+        let seen = (last.entry.seq, last.digest);
+        if self.seen() == Some(seen) {
+            return;
+        }
+        let written = serde_json::to_vec(&seen).map_err(std::io::Error::from).and_then(|bytes| {
+            std::fs::create_dir_all(self.state_dir())?;
+            std::fs::write(self.state_dir().join(SEEN), bytes)
+        });
+        // A repository that cannot be written can be read all the same.
+        if let Err(error) = written {
+            tracing::debug!(%error, "the newest entry cannot be remembered");
+        }
     }
 
     /// Where the key of `principal` is looked for when nothing else is said.

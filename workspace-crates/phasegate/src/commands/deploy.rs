@@ -102,8 +102,14 @@ fn up(world: &World, phase: &PhaseId, track: Track, plan: bool, changes: Overrid
         return show_plan(&engine.plan(phase, track, now)?);
     }
     say("Bringing the network up …");
-    engine.deploy_now(phase, track, now)?;
+    // Before the network is up: whoever judges it has to know the changes, also when this
+    // command is killed in between.
+    let before = session::remembered(world)?;
     session::remember(world, &changes)?;
+    if let Err(error) = engine.deploy_now(phase, track, now) {
+        session::remember(world, &before)?;
+        return Err(error.into());
+    }
     for happening in engine.take_happenings() {
         print(&format!("{}\n", crate::progress::line(&happening)))?;
     }
@@ -128,7 +134,9 @@ fn down(world: &World, id: &DeploymentId) -> Outcome {
     let (mut session, ledger) = Session::open(world, None)?;
     let mut engine = session.engine(ledger)?;
     engine.take_down_now(id, world::now())?;
-    session::remember(world, &Overrides::default())?;
+    if session::driver(world)?.list()?.is_empty() {
+        session::remember(world, &Overrides::default())?;
+    }
     print(&format!("{id} is down\n"))
 }
 

@@ -1,18 +1,19 @@
 //! `ledger`: start the ledger of a programme.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base::{NetworkId, PipelineId, PrincipalId};
 use clap::Subcommand;
 use definition::Overrides;
-use ledger::{Draft, GitStore, Ledger, Signer, SshKeySigner};
-use std::io::Write;
+use ledger::{Draft, GitStore, Ledger, LedgerStore, Signer, SshKeySigner};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::output::{print, say};
+use crate::session;
 use crate::world::{self, World};
 
 /// Start the ledger of a programme
@@ -34,6 +35,15 @@ pub fn run(world: &World, command: &Command) -> Outcome {
 }
 
 fn init(world: &World, id: &PipelineId) -> Outcome {
+    let _lock = session::lock(world)?;
+    // Before any key is made: keys of a second beginning would belong to nobody.
+    let store = GitStore::open(&world.root)?;
+    let snapshot = store.snapshot()?;
+    if let Some(first) = snapshot.entries.first() {
+        let error = ledger::Error::NotEmpty(base::Digest::of(&first.bytes));
+        return Err(Failure::of(Exit::Ledger, &error)
+            .hint("`cargo xtask report verify` checks it; a repository has one ledger."));
+    }
     let definitions = world.definitions(&Overrides::default())?;
     let pipeline = world::pipeline(&definitions, Some(id))?;
     let own = [ledger::roles::ROOT, ledger::roles::LEAD, ledger::roles::EVALUATOR];
@@ -68,7 +78,6 @@ fn init(world: &World, id: &PipelineId) -> Outcome {
     let network = NetworkId::new(pipeline.id.as_str())
         .map_err(|error| Failure::new(Exit::Definition, error))?;
     let draft = Draft::new(world::now(), world.pins()?, genesis);
-    let store = GitStore::open(&world.root)?;
     let ledger = Ledger::create(store, network, draft, &signers, files)?;
     print(&format!("genesis {}\n", ledger.view().genesis().digest))?;
     say("Publish this digest where participants will look for it: it names the ledger.");
@@ -78,11 +87,10 @@ fn init(world: &World, id: &PipelineId) -> Outcome {
 /// The public key of `principal`, whose pair is made when there is none.
 fn make_key(world: &World, principal: &PrincipalId) -> Result<String, Failure> {
     let path = world.key_path(principal);
-    let public_path = path.with_extension("pub");
     if path.exists() {
-        let public = std::fs::read_to_string(&public_path)
-            .map_err(|error| Failure::file("read", &public_path, &error))?;
-        return Ok(public.trim().to_owned());
+        // From the key itself: the file beside it is only for people.
+        let signer = SshKeySigner::from_file(principal.clone(), &path)?;
+        return Ok(signer.public_key().to_openssh());
     }
     let pair =
         ledger::keys::generate_ed25519(None).map_err(|error| Failure::of(Exit::Ledger, &error))?;
@@ -90,6 +98,9 @@ fn make_key(world: &World, principal: &PrincipalId) -> Result<String, Failure> {
         std::fs::create_dir_all(folder).map_err(|error| Failure::file("make", folder, &error))?;
     }
     write_private(&path, &pair.private_openssh)?;
+    let mut public_path = path.clone().into_os_string();
+    public_path.push(".pub");
+    let public_path = PathBuf::from(public_path);
     std::fs::write(&public_path, format!("{}\n", pair.public_openssh))
         .map_err(|error| Failure::file("write", &public_path, &error))?;
     say(format!("Made a key for {principal}: {}. Keep it; it is in no backup.", path.display()));

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use base::{Instant, PhaseId, PipelineId, Track, VerdictKind};
 use clap::Subcommand;
-use definition::{EventKind, Overrides};
+use definition::EventKind;
 use engine::document;
 use engine::state::{Standing, State};
 use gates::{Evaluation, Finding, PhaseEvaluation};
@@ -133,7 +133,8 @@ pub struct Reading {
 impl Reading {
     pub fn open(world: &World) -> Result<Self, Failure> {
         let ledger = world.ledger()?;
-        let definitions = world.definitions(&Overrides::default())?;
+        // A deployment with changed parameters is shown by the parameters that it has.
+        let definitions = world.definitions(&session::remembered(world)?)?;
         let pipeline = world::pipeline(&definitions, Some(ledger.view().pipeline()))?;
         let entries = ledger.view().iter().map(|verified| (&verified.entry, verified.digest));
         let state = State::fold(pipeline, entries);
@@ -243,19 +244,19 @@ fn explain(world: &World, gate: &str, live: bool, format: Format) -> Outcome {
     };
     let (phase, id) = gate.split_once('/').ok_or_else(wrong)?;
     let phase = PhaseId::from_str(phase).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let reading = Reading::open(world)?;
+    let gates = reading.pipeline()?.phase(&phase).map(|one| one.gates.as_slice());
+    let known: Vec<&str> = gates.unwrap_or_default().iter().map(|one| one.id.as_str()).collect();
+    if !known.contains(&id) {
+        return Err(match diagnostics::suggestion(id, known.iter().copied()) {
+            Some(near) => wrong().hint(near),
+            None => wrong(),
+        });
+    }
     let evaluations = if live {
         let (mut session, ledger) = Session::open(world, None)?;
         vec![judge_now(&mut session, ledger, world::now())?]
     } else {
-        let reading = Reading::open(world)?;
-        if reading
-            .pipeline()?
-            .phase(&phase)
-            .and_then(|one| one.gates.iter().find(|g| g.id.as_str() == id))
-            .is_none()
-        {
-            return Err(wrong());
-        }
         let newest = reading.state.evaluations.iter().rev();
         newest
             .map(|judged| document::read(&reading.ledger, &reading.state, judged.seq))
@@ -423,20 +424,24 @@ fn reset(world: &World, phase: &PhaseId, to: Option<&PhaseId>, reason: &str) -> 
 }
 
 fn tick(world: &World) -> Outcome {
+    let (happenings, next) = tick_once(world)?;
+    if happenings.is_empty() {
+        say(format!("Nothing is due.{next}"));
+    }
+    tell(happenings)
+}
+
+/// Does what is due; says what was done, and in a sentence what comes next.
+fn tick_once(world: &World) -> Result<(Vec<engine::Happening>, String), Failure> {
     let (mut session, ledger) = Session::open(world, None)?;
     let mut engine = session.engine(ledger)?;
     let now = world::now();
     engine.advance_networks(now, &mut |_| {})?;
     engine.tick(now)?;
-    let happenings = engine.take_happenings();
-    if happenings.is_empty() {
-        let next = engine.calendar().next_any(now);
-        let next = next.map_or(String::new(), |next| {
-            format!(" Next: {} at {}.", next.kind, engine.calendar().moment(next.at))
-        });
-        say(format!("Nothing is due.{next}"));
-    }
-    tell(happenings)
+    let next = engine.calendar().next_any(now).map_or(String::new(), |next| {
+        format!(" Next: {} at {}.", next.kind, engine.calendar().moment(next.at))
+    });
+    Ok((engine.take_happenings(), next))
 }
 
 fn tell(happenings: Vec<engine::Happening>) -> Outcome {
@@ -457,9 +462,12 @@ fn daemon(world: &World) -> Outcome {
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?;
     runtime.block_on(async {
         loop {
-            if let Err(failure) = tick_quietly(world) {
+            match tick_once(world) {
+                Ok((happenings, _)) => {
+                    tell(happenings)?;
+                }
                 // A week is longer than a network failure: say it and try again.
-                say(format!("error: {}", failure.message));
+                Err(failure) => say(format!("error: {}", failure.message)),
             }
             tokio::select! {
                 () = tokio::time::sleep(NAP_MAX) => {}
@@ -467,14 +475,4 @@ fn daemon(world: &World) -> Outcome {
             }
         }
     })
-}
-
-fn tick_quietly(world: &World) -> Result<(), Failure> {
-    let (mut session, ledger) = Session::open(world, None)?;
-    let mut engine = session.engine(ledger)?;
-    let now = session::now();
-    engine.advance_networks(now, &mut |_| {})?;
-    engine.tick(now)?;
-    tell(engine.take_happenings())?;
-    Ok(())
 }

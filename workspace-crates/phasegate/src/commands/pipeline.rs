@@ -8,7 +8,7 @@ use diagnostics::render;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Format, print, print_json, say, stderr_has_colour, table};
+use crate::output::{Format, count, print, print_json, say, stderr_has_colour, table};
 use crate::world::{self, Changes, World};
 
 /// Check, draw and plan the definitions
@@ -128,10 +128,11 @@ fn check(world: &World, format: CheckFormat, overrides: &Overrides) -> Outcome {
         for pipeline in definitions.pipelines.values() {
             let gates: usize = pipeline.phases.iter().map(|phase| phase.gates.len()).sum();
             print(&format!(
-                "{}: {} phases, {gates} gates, {} hypotheses, policy {}\n",
+                "{}: {}, {}, {}, policy {}\n",
                 pipeline.id,
-                pipeline.phases.len(),
-                pipeline.hypotheses.len(),
+                count(pipeline.phases.len(), "phase", "phases"),
+                count(gates, "gate", "gates"),
+                count(pipeline.hypotheses.len(), "hypothesis", "hypotheses"),
                 pipeline.digest()?.short(),
             ))?;
         }

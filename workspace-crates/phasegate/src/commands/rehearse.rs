@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant as Clock;
 
-use base::{Digest, Duration, Instant, NetworkId, PipelineId, PrincipalId};
+use base::{Digest, Duration, Instant, NetworkId, PipelineId, PrincipalId, Track};
 use collectors::{Collectors, Documents, Probes, RecordedIssues, Script};
 use definition::{Overrides, Pipeline};
 use deployment::SimulatorDriver;
-use engine::{Engine, Rehearsal, Rehearsed, Setup, Told};
+use engine::{Engine, PlannedFault, Rehearsal, Rehearsed, Setup, Told};
 use ledger::git_store::{Durability, GitStore};
 use ledger::{Draft, Ledger, Pins, Signer, SshKeySigner};
 use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Format, print, print_json, say, table};
+use crate::output::{Format, count, print, print_json, say, table};
 use crate::progress::Bar;
 use crate::world::{self, World};
 use crate::{faults, process};
@@ -31,13 +31,14 @@ const WATCH_AFTER_SOAK: Duration = Duration::from_hours(1);
 /// Names a folder that a rehearsal made, so that the next one may replace it.
 const MARK: &str = "rehearsal.json";
 
-/// Run a whole programme in virtual time and write its signed reports.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+const EXAMPLES: &str = "Examples:
   cargo xtask rehearse sequencer-prover-testnet
   cargo xtask rehearse sequencer-prover-testnet --fault stall
-  cargo xtask rehearse sequencer-prover-testnet --fault 'crash@phase-3.public+60h' --format json",
-    after_long_help = faults::help())]
+  cargo xtask rehearse sequencer-prover-testnet --fault 'crash@phase-3.public+60h' --format json";
+
+/// Run a whole programme in virtual time and write its signed reports.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", faults::help()))]
 pub struct Args {
     /// The programme: a file of `pipeline/` without its ending
     pub pipeline: PipelineId,
@@ -84,7 +85,13 @@ pub fn run(world: &World, args: &Args) -> Outcome {
     })?;
     let script = Script::read(&world.root.join(&rehearsal.script.value))
         .map_err(|error| Failure::of(Exit::Definition, &error))?;
-    let planned = args.fault.iter().map(|fault| faults::parse(fault)).collect::<Result<_, _>>()?;
+    let planned: Vec<PlannedFault> = args
+        .fault
+        .iter()
+        .map(|fault| faults::parse(fault).and_then(|planned| faults::fits(planned, pipeline)))
+        .collect::<Result<_, _>>()?;
+    let attempts: Vec<_> =
+        planned.iter().map(|one| (one.phase.clone(), one.track, one.attempt)).collect();
     let out = args.out.clone().unwrap_or_else(|| default_out(world, args));
     prepare(&out)?;
     let keys = Keys::of(&definitions.roles, args.seed)?;
@@ -136,6 +143,17 @@ pub fn run(world: &World, args: &Args) -> Outcome {
         reports,
     };
     mark(&out, &printed)?;
+    for (phase, track, attempt) in attempts {
+        let ran = rehearsed.phases.iter().find(|one| one.id == phase);
+        // How often a phase ran in public is not counted; its first public network is.
+        let reached = ran.is_some_and(|one| match track {
+            Track::Internal => one.attempts >= attempt,
+            Track::Public => one.public_soak_hours.is_some(),
+        });
+        if !reached {
+            say(format!("The fault in {phase} {track}, attempt {attempt}, was never reached."));
+        }
+    }
     show(args.format, &printed, &out)?;
     Ok(if rehearsed.shipped { Exit::Done } else { Exit::Held })
 }
@@ -163,10 +181,27 @@ fn prepare(out: &Path) -> Result<(), Failure> {
             let message = format!("{} is not empty and was not made by a rehearsal", out.display());
             return Err(Failure::new(Exit::Usage, message).hint("Name another folder with --out."));
         }
-        std::fs::remove_dir_all(out).map_err(|error| Failure::file("replace", out, &error))?;
+        clear(out).map_err(|error| Failure::file("replace", out, &error))?;
     }
     std::fs::create_dir_all(out).map_err(|error| Failure::file("make", out, &error))?;
     std::fs::write(&started, "{}\n").map_err(|error| Failure::file("write", &started, &error))
+}
+
+/// Removes what is in the folder of a rehearsal. The mark stays, so that the folder is known for
+/// what it is also when this is interrupted.
+fn clear(out: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(out)? {
+        let entry = entry?;
+        if entry.file_name() == MARK {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            std::fs::remove_dir_all(entry.path())?;
+        } else {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// The keys of a rehearsal: made from the seed, so that every byte comes out the same again.
@@ -247,11 +282,12 @@ fn written_reports(out: &Path) -> Result<Vec<String>, Failure> {
         let page = entry.path().join(report::HTML_FILE);
         if page.is_file() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            reports.push(format!("reports/{name}/{}", report::HTML_FILE));
+            reports.push(name);
         }
     }
+    // By name, not by path: a second report of a week has a longer name and comes after.
     reports.sort();
-    Ok(reports)
+    Ok(reports.iter().map(|name| format!("reports/{name}/{}", report::HTML_FILE)).collect())
 }
 
 fn mark(out: &Path, printed: &Printed<'_>) -> Result<(), Failure> {
@@ -282,8 +318,8 @@ fn show(format: Format, printed: &Printed<'_>, out: &Path) -> Outcome {
         ["phase", "outcome", "attempts", "holds", "resets", "internal soak", "public soak"];
     let mut text = table(&header, rows);
     text.push_str(&format!(
-        "\n{} weeks, {:.0} h of networks in {:.1} s ({:.0} h/s), {} signatures, {:.0} MB.\n",
-        rehearsed.weeks,
+        "\n{}, {:.0} h of networks in {:.1} s ({:.0} h/s), {} signatures, {:.0} MB.\n",
+        count(rehearsed.weeks as usize, "week", "weeks"),
         rehearsed.virtual_hours,
         printed.wall_seconds,
         rehearsed.virtual_hours / printed.wall_seconds.max(0.1),

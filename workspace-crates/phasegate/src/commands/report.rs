@@ -93,10 +93,15 @@ fn build(world: &World, out: &Path) -> Outcome {
 fn verify(report: Option<&Path>, repository: &Path, genesis: Option<Digest>) -> Outcome {
     let expected = Expectations { genesis, ..Expectations::default() };
     let store = GitStore::open(repository)?;
-    let ledger = Ledger::open(store, &expected).map_err(|error| {
-        Failure::of(Exit::NotVerified, &error).hint(
-            "Fetch the branch again from where it is published, and compare the genesis digest.",
+    let ledger = Ledger::open(store, &expected).map_err(|error| match error {
+        ledger::Error::Empty => Failure::new(
+            Exit::Ledger,
+            format!("{} has no ledger (branch `phase-ledger`)", repository.display()),
         )
+        .hint("Fetch it: `git fetch origin phase-ledger:phase-ledger`, or name it with --ledger."),
+        error => Failure::of(Exit::NotVerified, &error).hint(
+            "Fetch the branch again from where it is published, and compare the genesis digest.",
+        ),
     })?;
     let view = ledger.view();
     print(&format!(

@@ -1,0 +1,16 @@
+//! The built program, run as its users run it: in repositories of its own, made for each test.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of tests may do what tests may"
+)]
+
+mod definitions;
+mod exit_codes;
+mod help;
+mod ledgers;
+mod rehearsals;
+mod reports;
+mod support;
+mod ticks;
