@@ -137,7 +137,7 @@ impl<S: LedgerStore> Engine<'_, S> {
                 Standing::PublicSoak => report::Standing::Public,
                 Standing::Complete => report::Standing::Complete,
             },
-            state: self.sentence(state, phase, standing),
+            state: Self::sentence(state, phase, standing),
             attempt: phase.internal.attempts,
             internal: track(Track::Internal, plan.as_ref().map(|plan| plan.internal_soak)),
             public: track(Track::Public, plan.as_ref().map(|plan| plan.public_soak)),
@@ -146,18 +146,17 @@ impl<S: LedgerStore> Engine<'_, S> {
     }
 
     /// Where a phase stands in one sentence, with what blocks it.
-    fn sentence(&self, state: &State, phase: &PhaseState, standing: Standing) -> String {
-        let title = self.setup.pipeline.phase(&phase.id).map_or("", |one| one.title.as_str());
+    fn sentence(state: &State, phase: &PhaseState, standing: Standing) -> String {
         let held = match standing {
             Standing::PublicSoak | Standing::Complete => &phase.public.held,
             _ => &phase.internal.held,
         };
-        let mut sentence = format!("{title} is {}.", standing.describe());
+        let mut sentence = format!("It is {}.", standing.describe());
         if standing == Standing::Locked {
             let waits: Vec<&str> =
                 state.waits_for(&phase.id).iter().map(|id| id.as_str()).collect();
             if !waits.is_empty() {
-                sentence = format!("{title} waits until {} is released.", waits.join(", "));
+                sentence = format!("It waits until {} is released.", waits.join(", "));
             }
         }
         if let Some(reason) = held.first() {

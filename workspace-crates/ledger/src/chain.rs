@@ -30,6 +30,9 @@ pub struct Expectations {
     pub remembered: Option<(u64, Digest)>,
     /// No entry may be dated later: the reader's clock plus the skew that it tolerates.
     pub not_after: Option<Instant>,
+    /// An entry up to which this very reader has verified the ledger before. While the chain still
+    /// has it, the signatures up to it are not verified again; everything else is.
+    pub verified_until: Option<(u64, Digest)>,
 }
 
 /// One entry that has been verified in its place.
@@ -66,7 +69,7 @@ pub(crate) struct Checked {
 /// # Errors
 /// Names the first entry that breaks a rule, the rule, and what to do.
 pub fn verify(entries: &[RawEntry]) -> Result<VerifiedLedger, ChainError> {
-    run(None, entries)
+    run(None, entries, None)
 }
 
 /// Verifies a whole ledger, and that it is the one that the reader expects.
@@ -78,7 +81,7 @@ pub fn verify_expecting(
     entries: &[RawEntry],
     expected: &Expectations,
 ) -> Result<VerifiedLedger, ChainError> {
-    let ledger = verify(entries)?;
+    let ledger = run(None, entries, expected.verified_until)?;
     ledger.check_expectations(expected)?;
     Ok(ledger)
 }
@@ -112,6 +115,7 @@ fn parse(raw: &RawEntry) -> Parsed {
 fn run(
     mut ledger: Option<VerifiedLedger>,
     entries: &[RawEntry],
+    verified_until: Option<(u64, Digest)>,
 ) -> Result<VerifiedLedger, ChainError> {
     let mut jobs = Vec::new();
     let mut first_fault = None;
@@ -124,6 +128,13 @@ fn run(
                 break;
             }
         }
+    }
+    // A digest in the chain stands for the bytes of every entry up to it.
+    let is_known = |(seq, digest): &(u64, Digest)| {
+        ledger.as_ref().and_then(|ledger| ledger.get(*seq)).is_some_and(|one| one.digest == *digest)
+    };
+    if let Some((seq, _)) = verified_until.filter(is_known) {
+        jobs.retain(|job| job.seq > seq);
     }
     for verified in parallel::map(&jobs, Job::verify) {
         verified?;
@@ -260,7 +271,7 @@ impl VerifiedLedger {
             }
         }
         let added = &entries[self.len()..];
-        *self = run(Some(self.clone()), added)?;
+        *self = run(Some(self.clone()), added, None)?;
         Ok(added.len())
     }
 

@@ -197,6 +197,30 @@ fn a_cut_or_rewritten_end_is_noticed_by_who_remembers_it() {
 }
 
 #[test]
+fn signatures_are_verified_once_by_who_remembers_the_chain_and_only_then() {
+    let chain = every_kind();
+    let last = chain.view().last().clone();
+    let until = |seq, digest| Expectations {
+        verified_until: Some((seq, digest)),
+        ..Expectations::default()
+    };
+    let mut forged = chain.clone();
+    let other = forged.raw[2].signatures.clone();
+    forged.raw[1].signatures = other;
+    assert!(verify_expecting(&forged.raw, &Expectations::default()).is_err());
+    assert!(verify_expecting(&forged.raw, &until(last.entry.seq, last.digest)).is_ok());
+    // Another digest, or an earlier place, is no memory of the forged entry.
+    assert!(verify_expecting(&forged.raw, &until(last.entry.seq, Digest::of(b"x"))).is_err());
+    let genesis = chain.view().genesis().digest;
+    assert!(verify_expecting(&forged.raw, &until(0, genesis)).is_err());
+    // Bytes are covered by the chain, whatever is remembered.
+    let mut altered_bytes = chain.clone();
+    let raw = &mut altered_bytes.raw[1];
+    raw.bytes = altered(raw, "/predicate/body/due", json!("deploy@never"));
+    assert!(verify_expecting(&altered_bytes.raw, &until(last.entry.seq, last.digest)).is_err());
+}
+
+#[test]
 fn another_genesis_and_entries_from_the_future_are_noticed() {
     let chain = every_kind();
     let other = Expectations { genesis: Some(Digest::of(b"other")), ..Expectations::default() };
