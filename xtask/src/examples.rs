@@ -52,11 +52,27 @@ fn example(line: usize, text: &str) -> Option<Example> {
     if !rest.is_empty() && !rest.starts_with(' ') {
         return None;
     }
-    let words = rest.split_whitespace();
-    let ends = |word: &&str| !matches!(*word, "|" | "&&" | "||" | ";" | ">" | "2>" | "<" | "\\");
-    let words = words.take_while(|word| ends(word) && !word.starts_with('#'));
-    let clean = |word: &str| word.trim_matches(|c| c == '"' || c == '\'').to_owned();
-    Some(Example { line, words: words.map(clean).collect() })
+    let goes_on = |word: &String| {
+        let ends = matches!(word.as_str(), "|" | "&&" | "||" | ";" | ">" | "2>" | "<" | "\\");
+        !ends && !word.starts_with('#')
+    };
+    Some(Example { line, words: split(rest).into_iter().take_while(goes_on).collect() })
+}
+
+/// The words as a shell splits them, as far as examples need it: quotes keep blanks together.
+fn split(text: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    for character in text.chars() {
+        match quote {
+            Some(open) if character == open => quote = None,
+            None if matches!(character, '"' | '\'') => quote = Some(character),
+            None if character.is_whitespace() => words.push(std::mem::take(&mut word)),
+            _ => word.push(character),
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 impl Example {
@@ -135,6 +151,10 @@ mod tests {
         assert_eq!(
             words("cargo xtask report site --out \"site\""),
             ["report", "site", "--out", "site"]
+        );
+        assert_eq!(
+            words("cargo xtask drill run x --action '{\"a\": \"b c\"}' # y"),
+            ["drill", "run", "x", "--action", "{\"a\": \"b c\"}"]
         );
         assert_eq!(example(1, "cargo xtasks"), None);
     }
