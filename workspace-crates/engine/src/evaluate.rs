@@ -12,6 +12,7 @@ use crate::decide::{self, Transition};
 use crate::engine::Engine;
 use crate::gather::facts;
 use crate::state::{Judged, Standing, State};
+use crate::tick::PASSED;
 use crate::{EngineError, document};
 
 /// Name and version of the evaluator, as evaluations state it.
@@ -136,6 +137,7 @@ impl<S: LedgerStore> Engine<'_, S> {
             |why: String| EngineError::NotNow { phase: phase.clone(), what: "advance", why };
         self.phase(phase)?;
         let state = self.state();
+        self.restore(&state)?;
         if !decide::open_tracks(&state).iter().any(|(open, _)| open == phase) {
             let standing = state.standing(phase).describe();
             return Err(refuse(format!("it is {standing}, so there is nothing to judge")));
@@ -178,6 +180,7 @@ impl<S: LedgerStore> Engine<'_, S> {
                 why: format!("{to} does not come before it"),
             });
         }
+        self.restore(&state)?;
         let track = match state.standing(phase) {
             Standing::PublicSoak | Standing::Complete => Track::Public,
             _ => Track::Internal,
@@ -230,8 +233,7 @@ impl<S: LedgerStore> Engine<'_, S> {
                 };
                 self.append(now, entry, [], BTreeMap::new())?;
                 self.happened(now, Some(&phase), Some(track), "advance", reason);
-                let text = "The track has passed; its network is taken down.";
-                self.take_down(&phase, track, now, text)
+                self.take_down(&phase, track, now, PASSED)
             }
             Transition::Hold { phase, track, reasons } => {
                 let text = reasons.join(" ");
@@ -249,7 +251,11 @@ impl<S: LedgerStore> Engine<'_, S> {
                     .map(|(phase, track, _)| (phase.clone(), track))
                     .collect();
                 for (phase, track) in ending {
-                    self.take_down(&phase, track, now, "The phase is reset.")?;
+                    let why = match phase == to {
+                        true => "The phase is reset.".to_owned(),
+                        false => format!("{to} is reset, and this phase depends on it."),
+                    };
+                    self.take_down(&phase, track, now, &why)?;
                 }
                 let entry = body::Reset {
                     phase: phase.clone(),

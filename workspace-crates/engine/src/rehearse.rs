@@ -163,11 +163,11 @@ impl<S: LedgerStore> Engine<'_, S> {
             }
             let phase = self.phase(&id)?;
             let judged = self.judge_side(&state, phase, Track::Public, Side::Exit, now)?;
-            let settled = judged.findings.iter().filter_map(|finding| {
+            let mut settled = judged.findings.iter().filter_map(|finding| {
                 let soak = finding.soak.as_ref()?;
                 Some(!soak.remaining.is_positive() || finding.outcome == Outcome::Fail)
             });
-            if settled.fold(true, |all, one| all && one) {
+            if settled.all(|one| one) {
                 let text = "The public soak is decided; a rehearsal does not run the network on.";
                 self.take_down(&id, Track::Public, now, text)?;
             } else if let Some(live) = state.phase(&id).and_then(|one| one.public.live()) {

@@ -50,6 +50,8 @@ impl Standing {
 pub struct Deployed {
     /// Its id.
     pub id: DeploymentId,
+    /// The entry that says so.
+    pub seq: u64,
     /// When it started.
     pub started: Instant,
     /// What was deployed: the candidate that evidence has to be about.
@@ -184,6 +186,8 @@ pub struct State {
     pub phases: Vec<PhaseState>,
     /// Due times that were settled.
     pub handled: BTreeSet<String>,
+    /// What was settled of a due time that may not be settled as a whole yet.
+    pub parts: BTreeSet<(String, PhaseId, Track)>,
     /// Waivers, oldest first.
     pub waivers: Vec<Granted>,
     /// Approvals that were not withdrawn, oldest first.
@@ -241,6 +245,7 @@ impl State {
                 })
                 .collect(),
             handled: BTreeSet::new(),
+            parts: BTreeSet::new(),
             waivers: Vec::new(),
             approvals: Vec::new(),
             proposals: BTreeMap::new(),
@@ -379,6 +384,9 @@ impl State {
             self.note(entry, None, None, &event.event, text_of(event));
             return;
         };
+        if let Some(due) = &event.due {
+            self.parts.insert((due.clone(), phase.clone(), track));
+        }
         self.note(entry, Some(phase), Some(track), &event.event, text_of(event));
         let Some(state) = self.phases.iter_mut().find(|state| state.id == *phase) else { return };
         let state = state.track_mut(track);
@@ -391,6 +399,7 @@ impl State {
                 state.held.clear();
                 state.deployment = Some(Deployed {
                     id: id.clone(),
+                    seq: entry.seq,
                     started: started_of(event).unwrap_or(entry.time),
                     subject: subject.clone(),
                     driver: event.detail["driver"].as_str().unwrap_or_default().to_owned(),
@@ -466,11 +475,15 @@ impl State {
 
     fn apply_reset(&mut self, entry: &Entry, reset: &body::Reset) {
         self.note(entry, Some(&reset.phase), Some(reset.track), "reset", reset.reason.clone());
-        if let Some(last) = self.evaluations.last() {
-            self.settled.insert((last.seq, reset.phase.clone(), reset.track));
-        }
         self.passes.retain(|pass| !reset.revokes.contains(&pass.advance));
         let revoked: BTreeSet<PhaseId> = self.downstream(&reset.to).into_iter().collect();
+        // What the newest evaluation said about these phases is about networks that are gone.
+        if let Some(last) = self.evaluations.last() {
+            let both = |phase: &PhaseId| {
+                [Track::Internal, Track::Public].map(|track| (last.seq, phase.clone(), track))
+            };
+            self.settled.extend(revoked.iter().flat_map(both));
+        }
         for state in self.phases.iter_mut().filter(|state| revoked.contains(&state.id)) {
             let own = state.id == reset.to;
             for track in [&mut state.internal, &mut state.public] {

@@ -18,6 +18,9 @@ use crate::{EngineError, document};
 /// A proposal lapses after this, the longest that the ledger allows.
 const PROPOSAL_LASTS: Duration = Duration::from_hours(14 * 24);
 
+/// Why the network of a track that advanced is taken down.
+pub(crate) const PASSED: &str = "The track has passed; its network is taken down.";
+
 impl<S: LedgerStore> Engine<'_, S> {
     /// Does everything that is due at `now` and was not done yet, oldest first.
     ///
@@ -29,15 +32,54 @@ impl<S: LedgerStore> Engine<'_, S> {
     pub fn tick(&mut self, now: Instant) -> Result<(), EngineError> {
         loop {
             self.refresh()?;
-            let state = self.state();
-            self.restore(&state)?;
-            let due = self.setup.calendar.due(state.began, &state.handled, now);
-            let Some(first) = due.into_iter().next() else { return Ok(()) };
-            match self.settle(&first, now) {
+            match self.step(now) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
                 Err(error) if is_conflict(&error) => {}
-                other => other?,
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Finishes what an earlier call left half done, then settles the oldest due time; `false`
+    /// when none is left.
+    fn step(&mut self, now: Instant) -> Result<bool, EngineError> {
+        let state = self.state();
+        self.restore(&state)?;
+        self.finish_passed(&state, now)?;
+        let state = self.state();
+        self.propose_missing(&state, now)?;
+        let due = self.setup.calendar.due(state.began, &state.handled, now);
+        let Some(first) = due.into_iter().next() else { return Ok(false) };
+        self.settle(&first, now)?;
+        Ok(true)
+    }
+
+    /// Takes down networks whose track has advanced: whoever advanced it may have died before.
+    fn finish_passed(&mut self, state: &State, now: Instant) -> Result<(), EngineError> {
+        let passed = |phase: &PhaseId, track| {
+            state.phase(phase).is_some_and(|one| one.track(track).advanced.is_some())
+        };
+        for (phase, track, _) in state.live().filter(|(phase, track, _)| passed(phase, *track)) {
+            self.take_down(phase, track, now, PASSED)?;
+        }
+        Ok(())
+    }
+
+    /// Proposes again where a proposal is missing or has lapsed while its network runs.
+    fn propose_missing(&mut self, state: &State, now: Instant) -> Result<(), EngineError> {
+        for (phase, track, deployed) in state.live().filter(|one| one.1 == Track::Public) {
+            let is_open = |(seq, one): &(u64, body::Proposal)| {
+                one.phase == *phase
+                    && one.track == track
+                    && *seq > deployed.seq
+                    && one.expires > now
+            };
+            if !state.proposals.values().any(is_open) {
+                self.propose_completion(self.phase(phase)?, now)?;
+            }
+        }
+        Ok(())
     }
 
     /// Lets live deployments run until `until`.
@@ -94,7 +136,7 @@ impl<S: LedgerStore> Engine<'_, S> {
         if !is_open {
             return Err(refuse(format!("it is {}", standing.describe())));
         }
-        self.bring_up(definition, track, own.attempts + 1, now)
+        self.bring_up(definition, track, own.attempts + 1, None, now)
     }
 
     /// Seals what was seen of the deployment `id` and takes it down.
@@ -119,9 +161,9 @@ impl<S: LedgerStore> Engine<'_, S> {
         }
     }
 
-    /// Attaches to deployments that an earlier program brought up, and clears away one whose maker
-    /// died before it was up.
-    fn restore(&mut self, state: &State) -> Result<(), EngineError> {
+    /// Attaches to deployments that an earlier program brought up, and clears away those that the
+    /// ledger does not know as up: their maker or their remover died halfway.
+    pub(crate) fn restore(&mut self, state: &State) -> Result<(), EngineError> {
         let known = self.setup.driver.list()?;
         for (phase, track, deployed) in state.live() {
             if known.iter().any(|status| status.deployment == deployed.id) {
@@ -133,8 +175,11 @@ impl<S: LedgerStore> Engine<'_, S> {
         }
         for phase in &state.phases {
             for track in [Track::Internal, Track::Public] {
-                if let Some(begun) = &phase.track(track).begun {
-                    self.setup.driver.down(begun)?;
+                let own = phase.track(track);
+                let ended = own.deployment.as_ref().filter(|one| one.ended.is_some());
+                let ended = ended.filter(|one| known.iter().any(|up| up.deployment == one.id));
+                for left in own.begun.iter().chain(ended.map(|one| &one.id)) {
+                    self.setup.driver.down(left)?;
                 }
             }
         }
@@ -143,14 +188,15 @@ impl<S: LedgerStore> Engine<'_, S> {
 
     fn settle(&mut self, due: &Due, now: Instant) -> Result<(), EngineError> {
         let kind = due.occurrence.kind;
+        let key = due.occurrence.key.as_str();
         let text = match &due.policy {
             Handling::Skip { reason } => reason.clone(),
             Handling::Perform | Handling::CatchUp => {
                 match kind {
-                    EventKind::Deploy => self.deploy(now)?,
+                    EventKind::Deploy => self.deploy(key, now)?,
                     EventKind::Evaluate => self.evaluate(due.occurrence.at, now)?,
                     EventKind::Announce => self.announce(now)?,
-                    EventKind::Release => self.release(now)?,
+                    EventKind::Release => self.release(key, now)?,
                 }
                 match due.policy {
                     Handling::CatchUp => format!("Caught up {} late.", due.late_by),
@@ -177,36 +223,48 @@ impl<S: LedgerStore> Engine<'_, S> {
         Ok(())
     }
 
-    fn deploy(&mut self, now: Instant) -> Result<(), EngineError> {
+    fn deploy(&mut self, due: &str, now: Instant) -> Result<(), EngineError> {
         let state = self.state();
         let moves = decide::deployments(self.setup.pipeline, &state, &self.setup.calendar, now);
-        self.make(moves, "deployment-refused", now)
+        self.make(moves, "deployment-refused", due, now)
     }
 
-    fn release(&mut self, now: Instant) -> Result<(), EngineError> {
+    fn release(&mut self, due: &str, now: Instant) -> Result<(), EngineError> {
         let moves = decide::releases(&self.state(), &self.setup.calendar, now);
-        self.make(moves, "release-held", now)
+        self.make(moves, "release-held", due, now)
     }
 
-    fn make(&mut self, moves: Vec<Move>, refused: &str, now: Instant) -> Result<(), EngineError> {
+    /// Makes `moves`, but for those that an earlier call made for the same due time.
+    fn make(
+        &mut self,
+        moves: Vec<Move>,
+        refused: &str,
+        due: &str,
+        now: Instant,
+    ) -> Result<(), EngineError> {
         for one in moves {
+            let (Move::Refuse { phase, track, .. } | Move::Deploy { phase, track, .. }) = &one;
+            if self.state().parts.contains(&(due.to_owned(), phase.clone(), *track)) {
+                continue;
+            }
             match one {
                 Move::Refuse { phase, track, reason } => {
-                    self.note(refused, &phase, track, reason, now)?;
+                    self.note(refused, &phase, track, Some(due), reason, now)?;
                 }
                 Move::Deploy { phase, track, attempt, replaces } => {
                     let state = self.state();
                     let definition = self.phase(&phase)?;
                     let entry = self.judge_side(&state, definition, track, Side::Entry, now)?;
                     if entry.verdict != VerdictKind::Advance {
-                        self.note(refused, &phase, track, entry.reasons.join(" "), now)?;
+                        let why = entry.reasons.join(" ");
+                        self.note(refused, &phase, track, Some(due), why, now)?;
                         continue;
                     }
                     if replaces.is_some() {
                         let text = "A fresh attempt takes its place.";
                         self.take_down(&phase, track, now, text)?;
                     }
-                    self.bring_up(definition, track, attempt, now)?;
+                    self.bring_up(definition, track, attempt, Some(due), now)?;
                 }
             }
         }
@@ -220,6 +278,7 @@ impl<S: LedgerStore> Engine<'_, S> {
         phase: &Phase,
         track: Track,
         attempt: u32,
+        due: Option<&str>,
         now: Instant,
     ) -> Result<(), EngineError> {
         let spec = self.spec(phase, track, attempt, now)?;
@@ -231,7 +290,8 @@ impl<S: LedgerStore> Engine<'_, S> {
             Ok(()) => {}
             Err(error @ deployment::DriverError::Infra { .. }) => {
                 // The machine failed, not the network: it says nothing about the phase.
-                return self.note("deployment-failed", &phase.id, track, format!("{error}."), now);
+                let why = format!("{error}.");
+                return self.note("deployment-failed", &phase.id, track, due, why, now);
             }
             Err(error) => return Err(error.into()),
         }
@@ -247,6 +307,7 @@ impl<S: LedgerStore> Engine<'_, S> {
             spec.network.committee,
         );
         event.event = "deployed".to_owned();
+        event.due = due.map(str::to_owned);
         event.subject = Some(subject);
         event.detail = json!({
             "driver": self.setup.driver.name(), "started": started, "text": text,
@@ -281,7 +342,9 @@ impl<S: LedgerStore> Engine<'_, S> {
         self.append(now, proposal, [], BTreeMap::new())
     }
 
-    /// Seals what was seen of the deployment of `track`, takes it down, and says why.
+    /// Seals what was seen of the deployment of `track`, says why it ends, and takes it down. The
+    /// entry comes first: a network that is left behind is found and removed, but one that is gone
+    /// while the ledger says that it runs could not be observed any more.
     pub(crate) fn take_down(
         &mut self,
         phase: &PhaseId,
@@ -293,11 +356,11 @@ impl<S: LedgerStore> Engine<'_, S> {
         let live = state.phase(phase).and_then(|one| one.track(track).live().cloned());
         let Some(deployed) = live else { return Ok(()) };
         let observation = self.seal_last(&deployed)?;
-        self.setup.driver.down(&deployed.id)?;
         let mut event = event_about("torn-down", phase, track);
         event.deployment = Some(deployed.id.clone());
         event.detail = json!({ "text": why, "observation": observation });
-        self.append(now, event, observation, BTreeMap::new())
+        self.append(now, event, observation, BTreeMap::new())?;
+        Ok(self.setup.driver.down(&deployed.id)?)
     }
 
     /// The last observation; `None` when there is nothing to see any more.
@@ -320,10 +383,12 @@ impl<S: LedgerStore> Engine<'_, S> {
         what: &str,
         phase: &PhaseId,
         track: Track,
+        due: Option<&str>,
         text: String,
         now: Instant,
     ) -> Result<(), EngineError> {
         let mut event = event_about(what, phase, track);
+        event.due = due.map(str::to_owned);
         event.detail = json!({ "text": text });
         self.append(now, event, [], BTreeMap::new())?;
         self.happened(now, Some(phase), Some(track), what, text);
