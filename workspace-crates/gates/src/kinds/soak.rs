@@ -77,6 +77,12 @@ const PARAMS: &[ParamInfo] = &[
         "What measures the load; needed with `min_load`.",
     ),
     ParamInfo::optional(
+        "charts",
+        "list of tables with `title`, `query` and `unit`",
+        "none",
+        "Values that the report draws beside the conditions. They are not judged.",
+    ),
+    ParamInfo::optional(
         "max_staleness",
         "duration",
         "2 scrape intervals",
@@ -117,6 +123,18 @@ struct Params {
     max_staleness: Option<Duration>,
     #[serde(default)]
     counters: Vec<String>,
+    #[serde(default)]
+    charts: Vec<ChartParams>,
+}
+
+/// A value that is drawn and not judged.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChartParams {
+    title: String,
+    query: String,
+    #[serde(default)]
+    unit: String,
 }
 
 fn parse(gate: &definition::Gate, phase: &Phase) -> Result<Box<dyn Gate>, Vec<Diagnostic>> {
@@ -134,13 +152,14 @@ fn parse(gate: &definition::Gate, phase: &Phase) -> Result<Box<dyn Gate>, Vec<Di
     evidence.check(&gate.params, &mut problems);
     let conditions = conditions(&params, gate, phase, &mut problems);
     let load = load(&params, gate, &mut problems);
+    let charts = charts(&params, gate, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
     let queries = conditions.iter().map(|named| &named.query);
     let reach = queries.chain(load.iter().map(|(query, _)| query)).map(|query| query.reach).max();
     let warm_up = params.warm_up.max(reach.unwrap_or_default());
-    Ok(Box::new(Soak { params, conditions, load, warm_up, evidence }))
+    Ok(Box::new(Soak { params, conditions, load, charts, warm_up, evidence }))
 }
 
 fn conditions(
@@ -224,6 +243,27 @@ fn load(
     }
 }
 
+fn charts(
+    params: &Params,
+    gate: &definition::Gate,
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<GateQuery> {
+    let mut found = Vec::new();
+    for (index, chart) in params.charts.iter().enumerate() {
+        let (place, purpose) = (format!("charts.{index}.query"), Purpose::Value);
+        let counters = &params.counters;
+        found.extend(measure::query_param(
+            &gate.params,
+            &place,
+            &chart.query,
+            purpose,
+            counters,
+            problems,
+        ));
+    }
+    found
+}
+
 /// A condition that was found and read.
 struct Named {
     name: String,
@@ -235,6 +275,8 @@ struct Soak {
     params: Params,
     conditions: Vec<Named>,
     load: Option<(GateQuery, f64)>,
+    /// Queries of the charts, in the order of the parameters.
+    charts: Vec<GateQuery>,
     /// The stated warm-up, or as far as the queries look back.
     warm_up: Duration,
     evidence: EvidenceRules,
@@ -245,12 +287,14 @@ struct Readings {
     grid: Grid,
     truths: Vec<Vec<Option<Truth>>>,
     load: Option<Values>,
+    /// A chart that could not be read is left out.
+    charts: Vec<Option<Values>>,
 }
 
 impl Gate for Soak {
     fn needs(&self) -> Vec<Need> {
         let queries = self.conditions.iter().map(|named| &named.query);
-        let all = queries.chain(self.load.iter().map(|(query, _)| query));
+        let all = queries.chain(self.load.iter().map(|(query, _)| query)).chain(&self.charts);
         let metrics: std::collections::BTreeSet<String> =
             all.flat_map(GateQuery::metrics).collect();
         vec![Need::Samples { metrics: metrics.into_iter().collect() }]
@@ -347,7 +391,8 @@ impl Soak {
             self.conditions.iter().map(|named| reader.truths(&named.query, grid)).collect();
         let truths = truths.map_err(unreadable)?;
         let load = self.load.as_ref().map(|(query, _)| reader.values(query, grid)).transpose();
-        Ok(Readings { grid, truths, load: load.map_err(unreadable)? })
+        let charts = self.charts.iter().map(|query| reader.values(query, grid).ok()).collect();
+        Ok(Readings { grid, truths, load: load.map_err(unreadable)?, charts })
     }
 
     /// A breach is a breach even where another condition is not known.
@@ -507,14 +552,21 @@ impl Soak {
     fn series(&self, readings: &Readings) -> Vec<Series> {
         let grid = readings.grid;
         let mut series = Vec::new();
+        let points = |values: &Values| {
+            let point = |(index, value): (usize, &Option<f64>)| Point {
+                at: grid.at(index),
+                value: *value,
+            };
+            thin(&values.iter().enumerate().map(point).collect::<Vec<_>>())
+        };
         if let (Some(load), Some((_, least))) = (&readings.load, &self.load) {
-            let points: Vec<Point> = load
-                .iter()
-                .enumerate()
-                .map(|(index, value)| Point { at: grid.at(index), value: *value })
-                .collect();
             let (title, unit) = ("Load".to_owned(), String::new());
-            series.push(Series { title, unit, threshold: Some(*least), points: thin(&points) });
+            series.push(Series { title, unit, threshold: Some(*least), points: points(load) });
+        }
+        for (chart, values) in self.params.charts.iter().zip(&readings.charts) {
+            let Some(values) = values else { continue };
+            let (title, unit) = (chart.title.clone(), chart.unit.clone());
+            series.push(Series { title, unit, threshold: None, points: points(values) });
         }
         for (named, truths) in self.conditions.iter().zip(&readings.truths) {
             let level = |truth: &Option<Truth>| truth.map(|t| f64::from(u8::from(t.holds)));

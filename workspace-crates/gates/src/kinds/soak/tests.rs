@@ -206,6 +206,22 @@ fn series_show_each_condition_as_steps() {
     assert_eq!(levels, [1.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
 }
 
+#[test]
+fn charts_are_drawn_and_never_judged() {
+    let charts = r#"charts = [{ title = "Height", unit = "blocks", query = "max(age)" }, { title = "None", query = "max(nothing)" }]"#;
+    let finding = network(soak(charts), NEVER, NEVER).judge();
+    let plain = network(soak(""), NEVER, NEVER).judge();
+    assert_eq!((finding.outcome, &finding.soak), (plain.outcome, &plain.soak));
+    let drawn: Vec<_> = finding.explanation.series.iter().map(|s| s.title.as_str()).collect();
+    assert!(drawn.contains(&"Height"), "{drawn:?}");
+    let height = finding.explanation.series.iter().find(|s| s.title == "Height").unwrap();
+    assert!(height.points.iter().all(|point| point.value == Some(36.0)));
+    let none = finding.explanation.series.iter().find(|s| s.title == "None").unwrap();
+    assert!(none.points.iter().all(|point| point.value.is_none()));
+    let bad = soak(r#"charts = [{ title = "Bad", query = "max(" }]"#).problems();
+    assert_eq!(bad.len(), 1, "{bad:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
