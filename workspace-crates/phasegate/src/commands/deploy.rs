@@ -89,7 +89,11 @@ pub fn run(world: &World, command: &Command) -> Outcome {
         Command::Down { deployment } => down(world, deployment),
         Command::Status { deployment, format } => status(world, deployment.as_ref(), *format),
         Command::Logs { deployment, node, lines } => {
-            print(&session::driver(world)?.logs(deployment, node.as_deref(), *lines)?)
+            let text = session::driver(world)?.logs(deployment, node.as_deref(), *lines)?;
+            if text.is_empty() {
+                say("The log is empty.");
+            }
+            print(&text)
         }
     }
 }

@@ -7,6 +7,7 @@
 )]
 
 mod definitions;
+mod deployments;
 mod exit_codes;
 mod help;
 mod ledgers;
