@@ -149,7 +149,9 @@ pub fn releases(state: &State, calendar: &Calendar, at: Instant) -> Vec<Move> {
 
 /// The transitions that follow from `evaluation`, in the pipeline's order.
 ///
-/// A reset revokes what depended on it: phases downstream take no transition of their own.
+/// A reset revokes what depended on it: phases from its target on take no transition of their own,
+/// not even one that comes before the reset in the pipeline. Of resets that lie within each other
+/// the one that goes back furthest counts.
 #[must_use]
 pub fn transitions(
     pipeline: &Pipeline,
@@ -157,22 +159,32 @@ pub fn transitions(
     calendar: &Calendar,
     evaluation: &Evaluation,
 ) -> Vec<Transition> {
+    let ordered = pipeline
+        .phases
+        .iter()
+        .flat_map(|phase| evaluation.phases.iter().filter(|judged| judged.phase == phase.id));
+    let targets: BTreeSet<&PhaseId> = evaluation.phases.iter().filter_map(target).collect();
+    let undone = |phase: &PhaseId| {
+        targets.iter().any(|to| *to != phase && state.downstream(to).contains(phase))
+    };
     let mut transitions = Vec::new();
-    let mut revoked: BTreeSet<PhaseId> = BTreeSet::new();
-    for phase in &pipeline.phases {
-        let judged = evaluation.phases.iter().filter(|judged| judged.phase == phase.id);
-        for judged in judged {
-            if revoked.contains(&phase.id) {
-                continue;
-            }
-            let transition = transition(state, calendar, evaluation.at, judged);
-            if let Transition::Reset { to, .. } = &transition {
-                revoked.extend(state.downstream(to));
-            }
-            transitions.push(transition);
+    let mut reset: BTreeSet<&PhaseId> = BTreeSet::new();
+    for judged in ordered {
+        let counts = match target(judged) {
+            Some(to) => !undone(to) && reset.insert(to),
+            None => !undone(&judged.phase) && !targets.contains(&judged.phase),
+        };
+        if counts {
+            transitions.push(transition(state, calendar, evaluation.at, judged));
         }
     }
     transitions
+}
+
+/// Where the programme starts again, when the verdict is a reset.
+fn target(judged: &PhaseEvaluation) -> Option<&PhaseId> {
+    (judged.verdict == VerdictKind::Reset)
+        .then(|| judged.reset_to.as_ref().unwrap_or(&judged.phase))
 }
 
 fn transition(

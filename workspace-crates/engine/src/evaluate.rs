@@ -155,7 +155,7 @@ impl<S: LedgerStore> Engine<'_, S> {
             }
             Some(Transition::Hold { reasons, .. }) => Err(refuse(reasons.join(" "))),
             Some(Transition::Reset { reason, .. }) => Err(refuse(reason)),
-            None => Err(refuse("it was not judged".to_owned())),
+            None => Err(refuse("a reset of another phase takes it back".to_owned())),
         }
     }
 
@@ -203,8 +203,17 @@ impl<S: LedgerStore> Engine<'_, S> {
         let reference = EvaluationRef { seq: judged.seq, digest: judged.digest };
         for transition in transitions {
             let (phase, track) = subject_of(&transition);
-            if !state.settled.contains(&(judged.seq, phase.clone(), track)) {
-                self.take(transition, reference, now)?;
+            match transition {
+                Transition::Reset { to, .. }
+                    if state.undone.contains(&(judged.seq, to.clone())) => {}
+                // What a reset revokes depends on what the one before it has left.
+                Transition::Reset { to, reason, .. } => {
+                    let reset = decide::reset(&self.state(), phase, track, to, reason);
+                    self.take(reset, reference, now)?;
+                }
+                _ if state.undone.contains(&(judged.seq, phase.clone())) => {}
+                _ if state.settled.contains(&(judged.seq, phase, track)) => {}
+                other => self.take(other, reference, now)?,
             }
         }
         Ok(())

@@ -200,6 +200,8 @@ pub struct State {
     pub passes: Vec<Pass>,
     /// Transitions that were already taken on an evaluation: `(evaluation seq, phase, track)`.
     pub settled: BTreeSet<(u64, PhaseId, Track)>,
+    /// Phases that a reset took back since an evaluation: `(evaluation seq, phase)`.
+    pub undone: BTreeSet<(u64, PhaseId)>,
     /// What happened, oldest first, for timelines.
     pub history: Vec<Happened>,
     /// When the ledger began.
@@ -252,6 +254,7 @@ impl State {
             evaluations: Vec::new(),
             passes: Vec::new(),
             settled: BTreeSet::new(),
+            undone: BTreeSet::new(),
             history: Vec::new(),
             began: Instant::default(),
             last_time: Instant::default(),
@@ -479,10 +482,7 @@ impl State {
         let revoked: BTreeSet<PhaseId> = self.downstream(&reset.to).into_iter().collect();
         // What the newest evaluation said about these phases is about networks that are gone.
         if let Some(last) = self.evaluations.last() {
-            let both = |phase: &PhaseId| {
-                [Track::Internal, Track::Public].map(|track| (last.seq, phase.clone(), track))
-            };
-            self.settled.extend(revoked.iter().flat_map(both));
+            self.undone.extend(revoked.iter().map(|phase| (last.seq, phase.clone())));
         }
         for state in self.phases.iter_mut().filter(|state| revoked.contains(&state.id)) {
             let own = state.id == reset.to;

@@ -231,7 +231,7 @@ fn check_after_reset(state: &State, to: &PhaseId) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn random_weeks_keep_the_laws(
@@ -337,6 +337,33 @@ fn a_phase_that_passes_internally_waits_until_those_before_it_are_complete() {
             track: Track::Public,
             reason: "p0 is not complete in public yet.".to_owned(),
         }]
+    );
+}
+
+#[test]
+fn what_a_later_phase_resets_does_not_advance_in_the_same_evaluation() {
+    let mut programme = Programme::new(&[0, 1, 2]);
+    let (first, second, third) = (phase("p0"), phase("p1"), phase("p2"));
+    for (id, track) in
+        [(&first, Track::Public), (&second, Track::Public), (&third, Track::Internal)]
+    {
+        programme.event("deployed", id, track, &format!("{id}.{track}.1"));
+    }
+    let mut evaluation = programme.judge(&[7, 7, 7]);
+    assert_eq!(advances(&programme.transitions(&evaluation)).len(), 3);
+    // The third phase finds a fault of the second: the first one is not concerned.
+    evaluation.phases[2].verdict = VerdictKind::Reset;
+    evaluation.phases[2].reset_to = Some(second.clone());
+    let transitions = programme.transitions(&evaluation);
+    assert_eq!(advances(&transitions), [(first.clone(), Track::Public)].into());
+    assert_eq!(transitions.len(), 2);
+    // Of two resets within each other the one that goes back furthest counts.
+    evaluation.phases[1].verdict = VerdictKind::Reset;
+    evaluation.phases[1].reset_to = Some(first.clone());
+    let transitions = programme.transitions(&evaluation);
+    assert!(
+        matches!(&transitions[..], [Transition::Reset { phase, to, .. }] if *phase == second && *to == first),
+        "{transitions:#?}"
     );
 }
 
