@@ -10,6 +10,7 @@ use engine::state::{Standing, State};
 use gates::{Evaluation, Finding, PhaseEvaluation};
 use ledger::{GitStore, Ledger};
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -455,24 +456,34 @@ fn tell(happenings: Vec<engine::Happening>) -> Outcome {
 const NAP_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn daemon(world: &World) -> Outcome {
+    let cannot = |error| Failure::new(Exit::Failed, format!("cannot start: {error}"));
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
+    // Before the first tick, so that a signal never ends the program in the middle of one.
+    let (mut interrupted, mut terminated) = {
+        let _inside = runtime.enter();
+        let on = |kind| signal(kind).map_err(cannot);
+        (on(SignalKind::interrupt())?, on(SignalKind::terminate())?)
+    };
     say("Ticking; stop with Ctrl-C. What was done stays done.");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?;
-    runtime.block_on(async {
-        loop {
-            match tick_once(world) {
-                Ok((happenings, _)) => {
-                    tell(happenings)?;
-                }
-                // A week is longer than a network failure: say it and try again.
-                Err(failure) => say(format!("error: {}", failure.message)),
+    loop {
+        // Outside of the runtime: drivers and collectors have runtimes of their own.
+        match tick_once(world) {
+            Ok((happenings, _)) => {
+                tell(happenings)?;
             }
-            tokio::select! {
-                () = tokio::time::sleep(NAP_MAX) => {}
-                _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
-            }
+            // A week is longer than a network failure: say it and try again.
+            Err(failure) => say(format!("error: {}", failure.message)),
         }
-    })
+        let stopped = runtime.block_on(async {
+            tokio::select! {
+                () = tokio::time::sleep(NAP_MAX) => false,
+                _ = interrupted.recv() => true,
+                _ = terminated.recv() => true,
+            }
+        });
+        if stopped {
+            return Ok(Exit::Interrupted);
+        }
+    }
 }

@@ -82,8 +82,22 @@ impl Repository {
     /// The tiny programme with a ledger that has just begun.
     pub fn tiny_with_ledger() -> Self {
         let repository = Self::tiny();
+        repository.keep_events_away();
         repository.run(&["ledger", "init", "tiny"]).ends(0);
         repository
+    }
+
+    /// Moves the events of the tiny programme half a day away from the machine's time, so that
+    /// none falls into a test by chance.
+    pub fn keep_events_away(&self) {
+        let hour = (jiff::Timestamp::now().as_second() / 3_600 + 12) % 24;
+        let calendar = self.read("pipeline/calendar.toml");
+        assert!(calendar.contains("BYHOUR=15") && calendar.contains("BYHOUR=16"), "{calendar}");
+        let calendar = calendar
+            .replace("BYHOUR=15", "BYHOUR=first")
+            .replace("BYHOUR=16", &format!("BYHOUR={}", (hour + 1) % 24));
+        let calendar = calendar.replace("BYHOUR=first", &format!("BYHOUR={hour}"));
+        self.write("pipeline/calendar.toml", &calendar);
     }
 
     pub fn root(&self) -> &Path {

@@ -1,8 +1,9 @@
 //! `phase tick`: nothing due, something due, and two at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use base::{Duration, Instant};
 use ledger::{Draft, GitStore, Ledger, Signer, SshKeySigner};
@@ -23,6 +24,7 @@ fn before_anything_is_due_a_tick_does_nothing() {
 /// skips what was missed, so that no network comes up.
 fn neglected() -> Repository {
     let repository = Repository::tiny();
+    repository.keep_events_away();
     let calendar = repository.read("pipeline/calendar.toml");
     let mut kept: Vec<&str> = Vec::new();
     for line in calendar.lines() {
@@ -137,4 +139,18 @@ fn of_two_ticks_at_once_one_does_the_work() {
         outputs.iter().map(|output| String::from_utf8_lossy(&output.stdout).lines().count());
     assert_eq!(lines.sum::<usize>(), handled.len(), "each thing is told by one of them");
     repository.run(&["report", "verify"]).ends(0);
+}
+
+#[test]
+fn the_daemon_ends_at_a_signal() {
+    let repository = Repository::tiny_with_ledger();
+    for name in ["INT", "TERM"] {
+        let mut command = repository.command(&["phase", "run"]);
+        let mut running = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(running.stderr.take().unwrap()).lines();
+        assert!(lines.next().unwrap().unwrap().starts_with("Ticking"));
+        let kill = format!("kill -{name} {}", running.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        assert_eq!(running.wait().unwrap().code(), Some(130), "SIG{name}");
+    }
 }
