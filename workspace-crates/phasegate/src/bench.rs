@@ -32,6 +32,7 @@ pub enum Command {
     Verify,
 }
 
+/// Measures and prints; judges nothing.
 pub fn run(global: &Global, command: &Command) -> Outcome {
     let world = World::find(global)?;
     match command {

@@ -81,6 +81,7 @@ impl From<TrackArg> for Track {
     }
 }
 
+/// Carries out a command of `deploy`.
 pub fn run(world: &World, command: &Command) -> Outcome {
     match command {
         Command::Up { phase, track, plan, changes } => {

@@ -30,6 +30,7 @@ pub enum Command {
     },
 }
 
+/// Carries out `drill run`.
 pub fn run(world: &World, command: &Command) -> Outcome {
     let Command::Run { name, deployment, action } = command;
     let action = serde_json::from_str(action).map_err(|error| {

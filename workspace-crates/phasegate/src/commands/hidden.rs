@@ -24,6 +24,7 @@ pub struct SupervisorArgs {
     dir: PathBuf,
 }
 
+/// Runs one node until it is told to stop.
 pub fn node(args: &NodeArgs) -> Outcome {
     match devnet_host::run_node(&args.config, &args.node) {
         Ok(()) => Ok(Exit::Done),
@@ -31,6 +32,7 @@ pub fn node(args: &NodeArgs) -> Outcome {
     }
 }
 
+/// Runs the supervisor of a deployment until it is taken down.
 pub fn supervisor(args: &SupervisorArgs) -> Outcome {
     deployment::process::run_supervisor(&args.dir)?;
     Ok(Exit::Done)

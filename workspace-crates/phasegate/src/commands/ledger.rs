@@ -28,6 +28,7 @@ pub enum Command {
     },
 }
 
+/// Carries out `ledger init`.
 pub fn run(world: &World, command: &Command) -> Outcome {
     match command {
         Command::Init { pipeline } => init(world, pipeline),

@@ -92,6 +92,7 @@ pub enum Command {
     Run,
 }
 
+/// Carries out a command of `phase`.
 pub fn run(world: &World, command: &Command) -> Outcome {
     match command {
         Command::Status { phase, format } => status(world, phase.as_ref(), *format),
@@ -125,13 +126,18 @@ struct Next {
 
 /// A ledger with the pipeline that it is about, for reading.
 pub struct Reading {
+    /// The definitions, with the changes that live deployments were made with.
     pub definitions: definition::Definitions,
+    /// The ledger, verified.
     pub ledger: Ledger<GitStore>,
+    /// The pipeline that the ledger is about.
     pub pipeline: PipelineId,
+    /// What the entries say about each phase.
     pub state: State,
 }
 
 impl Reading {
+    /// Reads and verifies; needs no key and changes nothing.
     pub fn open(world: &World) -> Result<Self, Failure> {
         let ledger = world.ledger()?;
         // A deployment with changed parameters is shown by the parameters that it has.
@@ -143,6 +149,7 @@ impl Reading {
         Ok(Self { definitions, ledger, pipeline, state })
     }
 
+    /// The definition of the ledger's pipeline.
     pub fn pipeline(&self) -> Result<&definition::Pipeline, Failure> {
         world::pipeline(&self.definitions, Some(&self.pipeline))
     }

@@ -80,6 +80,7 @@ pub enum GraphFormat {
     Svg,
 }
 
+/// Carries out a command of `pipeline`.
 pub fn run(world: &World, command: &Command) -> Outcome {
     match command {
         Command::Check { explain: Some(code), .. } => explain(code),

@@ -27,6 +27,7 @@ pub enum Page {
     Network,
 }
 
+/// Prints a page of the reference.
 pub fn run(args: &Args) -> Outcome {
     print(&match args.page {
         Page::Gates => gates::reference_markdown(),

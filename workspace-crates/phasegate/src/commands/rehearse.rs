@@ -75,6 +75,7 @@ struct Printed<'a> {
     reports: Vec<String>,
 }
 
+/// Rehearses a programme; [`Exit::Held`] when it does not ship.
 pub fn run(world: &World, args: &Args) -> Outcome {
     let clock = Clock::now();
     let definitions = world.definitions(&Overrides::from(&args.changes))?;

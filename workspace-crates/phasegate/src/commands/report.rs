@@ -60,6 +60,7 @@ pub enum Command {
     },
 }
 
+/// Carries out a command of `report`.
 pub fn run(global: &Global, command: &Command) -> Outcome {
     match command {
         Command::Build { out } => build(&World::find(global)?, out),
