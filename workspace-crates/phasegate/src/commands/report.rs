@@ -38,7 +38,7 @@ pub enum Command {
     /// Verify a ledger, and a report against it: chain, signatures, roles, digests
     #[command(after_help = "Examples:
   cargo xtask report verify
-  cargo xtask report verify reports/sample/2026-W03 --ledger reports/sample/ledger.git
+  cargo xtask report verify rehearsal/reports/2026-W03 --ledger rehearsal/ledger.git
   cargo xtask report verify --genesis 3b0c…")]
     Verify {
         /// The folder of a report; without it only the ledger is verified
