@@ -102,11 +102,23 @@ impl<S: LedgerStore> Engine<'_, S> {
                 seq: before.entry.seq,
             },
             timeline: self.timeline(state, evaluation.at),
-            not_known: (!self.setup.note.is_empty())
-                .then(|| self.setup.note.clone())
-                .into_iter()
-                .collect(),
+            not_known: self.notes(state, evaluation),
         })
+    }
+
+    /// What is not real about this run and about the deployments that were judged, each once.
+    fn notes(&self, state: &State, evaluation: &Evaluation) -> Vec<String> {
+        let judged = evaluation.phases.iter();
+        let deployed = judged.filter_map(|one| {
+            state.phase(&one.phase)?.track(one.track).deployment.as_ref().map(|one| &one.note)
+        });
+        let mut notes: Vec<String> = Vec::new();
+        for note in std::iter::once(&self.setup.note).chain(deployed) {
+            if !note.is_empty() && !notes.contains(note) {
+                notes.push(note.clone());
+            }
+        }
+        notes
     }
 
     fn phase_row(&self, state: &State, phase: &PhaseState, evaluation: &Evaluation) -> PhaseRow {

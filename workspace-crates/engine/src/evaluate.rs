@@ -136,8 +136,8 @@ impl<S: LedgerStore> Engine<'_, S> {
         let refuse =
             |why: String| EngineError::NotNow { phase: phase.clone(), what: "advance", why };
         self.phase(phase)?;
+        self.restore(&self.state(), now)?;
         let state = self.state();
-        self.restore(&state)?;
         if !decide::open_tracks(&state).iter().any(|(open, _)| open == phase) {
             let standing = state.standing(phase).describe();
             return Err(refuse(format!("it is {standing}, so there is nothing to judge")));
@@ -180,7 +180,8 @@ impl<S: LedgerStore> Engine<'_, S> {
                 why: format!("{to} does not come before it"),
             });
         }
-        self.restore(&state)?;
+        self.restore(&state, now)?;
+        let state = self.state();
         let track = match state.standing(phase) {
             Standing::PublicSoak | Standing::Complete => Track::Public,
             _ => Track::Internal,

@@ -40,7 +40,8 @@ impl<S: LedgerStore> Engine<'_, S> {
         let deployed = state
             .phase(&phase.id)
             .and_then(|state| state.track(track).deployment.clone())
-            .filter(|_| side == Side::Exit);
+            // Of a network that was lost nothing is known.
+            .filter(|one| side == Side::Exit && (one.ended.is_none() || one.sealed.is_some()));
         let sealed = deployed.as_ref().map(|deployed| self.sealed(deployed)).transpose()?;
         let mut records = BTreeMap::new();
         for gate in phase.gates_on(track, side) {

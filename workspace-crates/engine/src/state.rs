@@ -58,6 +58,8 @@ pub struct Deployed {
     pub subject: Subject,
     /// Name of the driver that runs it.
     pub driver: String,
+    /// What is not real about it, for reports; empty when nothing.
+    pub note: String,
     /// When it was taken down.
     pub ended: Option<Instant>,
     /// The sealed observation, once it was taken down.
@@ -406,6 +408,7 @@ impl State {
                     started: started_of(event).unwrap_or(entry.time),
                     subject: subject.clone(),
                     driver: event.detail["driver"].as_str().unwrap_or_default().to_owned(),
+                    note: event.detail["note"].as_str().unwrap_or_default().to_owned(),
                     ended: None,
                     sealed: None,
                 });

@@ -44,8 +44,8 @@ impl<S: LedgerStore> Engine<'_, S> {
     /// Finishes what an earlier call left half done, then settles the oldest due time; `false`
     /// when none is left.
     fn step(&mut self, now: Instant) -> Result<bool, EngineError> {
+        self.restore(&self.state(), now)?;
         let state = self.state();
-        self.restore(&state)?;
         self.finish_passed(&state, now)?;
         let state = self.state();
         self.propose_missing(&state, now)?;
@@ -120,8 +120,8 @@ impl<S: LedgerStore> Engine<'_, S> {
         now: Instant,
     ) -> Result<(), EngineError> {
         let definition = self.phase(phase)?;
+        self.restore(&self.state(), now)?;
         let state = self.state();
-        self.restore(&state)?;
         let refuse =
             |why: String| EngineError::NotNow { phase: phase.clone(), what: "be deployed", why };
         let own = state.phase(phase).map(|one| one.track(track).clone()).unwrap_or_default();
@@ -163,7 +163,10 @@ impl<S: LedgerStore> Engine<'_, S> {
 
     /// Attaches to deployments that an earlier program brought up, and clears away those that the
     /// ledger does not know as up: their maker or their remover died halfway.
-    pub(crate) fn restore(&mut self, state: &State) -> Result<(), EngineError> {
+    ///
+    /// A network that is gone with its machine or its files is recorded as taken down: the phase
+    /// then goes on with what is left, instead of failing at every tick.
+    pub(crate) fn restore(&mut self, state: &State, now: Instant) -> Result<(), EngineError> {
         let known = self.setup.driver.list()?;
         for (phase, track, deployed) in state.live() {
             if known.iter().any(|status| status.deployment == deployed.id) {
@@ -171,7 +174,14 @@ impl<S: LedgerStore> Engine<'_, S> {
             }
             let attempts = state.phase(phase).map_or(1, |one| one.track(track).attempts);
             let spec = self.spec(self.phase(phase)?, track, attempts, deployed.started)?;
-            self.setup.driver.restore(&spec)?;
+            match self.setup.driver.restore(&spec) {
+                Err(deployment::DriverError::Unknown { .. }) => {
+                    let text = "The network is gone: its machine or its files were lost.";
+                    self.take_down(phase, track, now, text)?;
+                    self.happened(now, Some(phase), Some(track), "lost", text.to_owned());
+                }
+                other => other?,
+            }
         }
         for phase in &state.phases {
             for track in [Track::Internal, Track::Public] {
@@ -312,6 +322,9 @@ impl<S: LedgerStore> Engine<'_, S> {
         event.detail = json!({
             "driver": self.setup.driver.name(), "started": started, "text": text,
         });
+        if !self.setup.note.is_empty() {
+            event.detail["note"] = json!(self.setup.note);
+        }
         self.append(now, event, [], BTreeMap::new())?;
         self.happened(now, Some(&phase.id), Some(track), "deployed", text);
         if track == Track::Public {

@@ -46,6 +46,22 @@ fn a_hold_is_replaced_by_a_fresh_attempt_on_the_next_thursday() {
 }
 
 #[test]
+fn a_network_that_is_lost_with_its_machine_is_recorded_and_deployed_again() {
+    let world = World::new();
+    world.tick_until(when(1, "thu"));
+    world.networks.borrow_mut().up.clear();
+    world.tick_until(when(1, "tue"));
+    let state = world.state();
+    assert_eq!(state.standing(&phase("first")), Standing::Ready);
+    let lost = state.history.iter().find(|one| one.what == "torn-down").unwrap();
+    assert_eq!(lost.text, "The network is gone: its machine or its files were lost.");
+    world.tick_until(when(2, "tue"));
+    let state = world.state();
+    assert_eq!(state.standing(&phase("first")), Standing::PublicSoak);
+    assert_eq!(state.phase(&phase("first")).unwrap().internal.attempts, 2);
+}
+
+#[test]
 fn a_failed_public_gate_resets_what_depends_on_it_and_next_week_starts_again() {
     let world = World::new();
     // In week 2 the first phase is public, and the second one runs internally on top of it.

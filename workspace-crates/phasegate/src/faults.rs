@@ -273,6 +273,28 @@ mod tests {
     }
 
     #[test]
+    fn every_control_of_the_shipped_programmes_exists_and_aims_at_a_gate_that_exists() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let files = definition::files::read(&root).unwrap();
+        let checked = definition::check(&files, &definition::Overrides::default(), &[]);
+        let definitions = checked.definitions.unwrap();
+        let mut phases = definitions.pipelines.values().flat_map(|pipeline| &pipeline.phases);
+        for phase in phases.clone() {
+            for gate in &phase.gates {
+                if let definition::Control::Defect(name) = &gate.control {
+                    assert!(FAULTS.iter().any(|fault| fault.name == name), "{name}");
+                }
+            }
+        }
+        for fault in FAULTS {
+            let aimed = phases.clone().filter(|phase| phase.id.as_str() == fault.place.0);
+            let mut gates = aimed.flat_map(|phase| &phase.gates);
+            assert!(gates.any(|gate| gate.id.as_str() == fault.gate), "{}", fault.name);
+        }
+        assert!(phases.next().is_some());
+    }
+
+    #[test]
     fn place_attempt_and_time_are_read() {
         let planned = parse("stall@phase-1.public.2+12h30m").unwrap();
         assert_eq!(

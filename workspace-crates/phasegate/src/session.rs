@@ -124,8 +124,13 @@ fn overrides_path(world: &World) -> PathBuf {
     world.state_dir().join("overrides.json")
 }
 
-/// The changes that live deployments were made with.
+/// The changes that live deployments were made with; none when no deployment is up, because what
+/// is judged later is the programme again.
 pub fn remembered(world: &World) -> Result<Overrides, Failure> {
+    let live = std::fs::read_dir(world.state_dir().join("deployments"));
+    if live.map_or(true, |mut deployments| deployments.next().is_none()) {
+        return Ok(Overrides::default());
+    }
     let path = overrides_path(world);
     let bytes = match std::fs::read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -553,10 +553,8 @@ impl Soak {
         let grid = readings.grid;
         let mut series = Vec::new();
         let points = |values: &Values| {
-            let point = |(index, value): (usize, &Option<f64>)| Point {
-                at: grid.at(index),
-                value: *value,
-            };
+            let point =
+                |(index, value): (usize, &Option<f64>)| Point { at: grid.at(index), value: *value };
             thin(&values.iter().enumerate().map(point).collect::<Vec<_>>())
         };
         if let (Some(load), Some((_, least))) = (&readings.load, &self.load) {
