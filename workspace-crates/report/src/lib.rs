@@ -1,7 +1,7 @@
 //! Weekly reports: a pure model, its renderings as JSON, Markdown and HTML, and the statement that
 //! is signed about them.
 //!
-//! The way is `Input` → [`model::build`] → [`ReportModel`] → [`render`] → [`statement`]. Foreign text
+//! The way is `Input` → [`model::build`] → [`ReportModel`] → [`render()`] → [`statement()`]. Foreign text
 //! (node names, titles, reasons) is cleaned once, when the model is built, and escaped by each
 //! renderer for its format.
 //!
