@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use evidence::{DocumentBody, Problem, ProblemKind, Record, to_body};
 use gates::Need;
-use pulldown_cmark::{Event, Parser, Tag};
+use gates::kinds::local_links;
 
 use crate::{Collector, Request, record};
 
@@ -85,10 +85,10 @@ impl Documents {
 
     fn existing_links(&self, path: &str, text: &str) -> BTreeSet<String> {
         let folder = Path::new(path).parent().unwrap_or(Path::new(""));
-        links(text)
+        // The gate looks the links up that it finds itself, so it has to be the same search.
+        local_links(text)
             .into_iter()
-            .filter(|link| {
-                let file = link.split('#').next().unwrap_or_default();
+            .filter(|file| {
                 let normal = normalize(&folder.join(file));
                 normal.is_some_and(|p| self.resolve(&p).is_some_and(|real| real.is_file()))
             })
@@ -105,19 +105,6 @@ impl Collector for Documents {
         record.subject = None;
         Some(record)
     }
-}
-
-/// Relative link targets of a Markdown text.
-fn links(text: &str) -> BTreeSet<String> {
-    Parser::new(text)
-        .filter_map(|event| match event {
-            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
-                let external = dest_url.contains("://") || dest_url.starts_with("mailto:");
-                (!external && !dest_url.starts_with('#')).then(|| dest_url.to_string())
-            }
-            _ => None,
-        })
-        .collect()
 }
 
 /// `path` without `.` and `..`; `None` when it leads out of the root.
@@ -162,7 +149,7 @@ mod tests {
         let body = Documents::new(root.path()).read("docs/guide.md");
         assert!(body.text.unwrap().starts_with("# Guide"));
         let links: Vec<_> = body.existing_links.iter().map(String::as_str).collect();
-        assert_eq!(links, ["../top.md", "sub/there.md#x"]);
+        assert_eq!(links, ["../top.md", "sub/there.md"]);
     }
 
     #[test]

@@ -88,8 +88,6 @@ pub struct TrackState {
     pub advanced: Option<Advanced>,
     /// Reasons of the newest hold or refusal since the last deployment.
     pub held: Vec<String>,
-    /// How often the phase was reset.
-    pub resets: u32,
 }
 
 impl TrackState {
@@ -492,7 +490,6 @@ impl State {
             for track in [&mut state.internal, &mut state.public] {
                 track.advanced = None;
                 track.deployment = None;
-                track.resets += u32::from(own);
                 track.held = vec![if own {
                     reset.reason.clone()
                 } else {
