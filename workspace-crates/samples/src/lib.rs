@@ -20,5 +20,5 @@ pub use codec::StoreError;
 pub use labels::{Labels, METRIC_NAME};
 pub use log::{LogError, Replay, SampleLog};
 pub use matcher::{Matcher, MatcherError};
-pub use series::{STALE_NAN, SampleSource, Series, SourceError, is_stale};
+pub use series::{Part, STALE_NAN, SampleSource, Series, SourceError, is_stale};
 pub use store::{AppendError, Store, TargetId};

@@ -1,3 +1,4 @@
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::{Labels, Matcher};
@@ -98,7 +99,7 @@ impl Series {
 }
 
 /// Anything that answers selectors with samples.
-pub trait SampleSource {
+pub trait SampleSource: Sync {
     /// The series that satisfy all `matchers`, with their samples in `start_ms < t <= end_ms`,
     /// sorted by labels, each set of labels once. Series without a sample there may be left out.
     ///
@@ -110,6 +111,42 @@ pub trait SampleSource {
         start_ms: i64,
         end_ms: i64,
     ) -> Result<Vec<Series>, SourceError>;
+
+    /// The same series in parts, so that they can be read side by side and need not all be in
+    /// memory at once. No series is in two parts. How series are divided depends on what was
+    /// stored, never on the machine, so that sums over parts are the same everywhere.
+    ///
+    /// # Errors
+    /// As [`SampleSource::select`]; what only reading shows, [`Part::read`] says.
+    fn parts<'a>(
+        &'a self,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+    ) -> Result<Vec<Box<dyn Part + 'a>>, SourceError> {
+        let series = self.select(matchers, start_ms, end_ms)?;
+        Ok(vec![Box::new(Selected(series))])
+    }
+}
+
+/// Some of the series that a selector finds.
+pub trait Part: Send + Sync {
+    /// Hands over one series after another, until `see` breaks. Series that share their times are
+    /// neighbours where that can be had.
+    ///
+    /// # Errors
+    /// When the samples cannot be read, or are damaged. What was handed over before is then void.
+    fn read(&self, see: &mut dyn FnMut(Series) -> ControlFlow<()>) -> Result<(), SourceError>;
+}
+
+/// Series that are in memory already.
+struct Selected(Vec<Series>);
+
+impl Part for Selected {
+    fn read(&self, see: &mut dyn FnMut(Series) -> ControlFlow<()>) -> Result<(), SourceError> {
+        let _ = self.0.iter().cloned().try_for_each(see);
+        Ok(())
+    }
 }
 
 /// Series in memory; meant for tests and small evidence. Each set of labels is expected once.
