@@ -2,37 +2,16 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod common;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use base::{Duration, Instant};
 use promql::{Limits, Matrix, Query, Value};
 use proptest::prelude::*;
 use samples::{Labels, STALE_NAN, Series};
 
-type Samples = Vec<(i64, f64)>;
-
-fn any_sample() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        8 => (-9_i32..10).prop_map(f64::from),
-        1 => prop::sample::select(vec![f64::NAN, STALE_NAN, f64::INFINITY, f64::NEG_INFINITY]),
-    ]
-}
-
-fn any_samples() -> impl Strategy<Value = Samples> {
-    prop::collection::vec((1_i64..40, any_sample()), 0..40).prop_map(|pairs| {
-        let times = pairs.into_iter().scan(0, |t, (gap, value)| {
-            *t += gap * 1_000;
-            Some((*t, value))
-        });
-        times.collect()
-    })
-}
-
-fn series(labels: Labels, samples: &Samples) -> Series {
-    let (times, values): (Vec<i64>, Vec<f64>) = samples.iter().copied().unzip();
-    Series::new(labels, Arc::new(times), values).unwrap()
-}
+use common::{Elements, Grammar, Samples, any_samples, bits, series, storage};
 
 fn same(a: f64, b: f64) -> bool {
     a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
@@ -169,131 +148,6 @@ proptest! {
     }
 }
 
-fn selector() -> impl Strategy<Value = String> {
-    let base = prop::sample::select(vec![
-        "a",
-        "b",
-        "c",
-        "a{x=\"1\"}",
-        "{x=~\"1|2\"}",
-        "b{x!=\"2\"}",
-        "none",
-    ]);
-    let shift = prop::sample::select(vec!["", "", "", " offset 20s", " offset -20s", " @ 100"]);
-    (base, shift).prop_map(|(base, shift)| format!("{base}{shift}"))
-}
-
-fn ranged() -> impl Strategy<Value = String> {
-    let base = prop::sample::select(vec!["a", "b", "c{x=\"1\"}", "{x=~\"1|2\"}", "none"]);
-    let shift = prop::sample::select(vec!["", "", " offset 20s", " @ 100"]);
-    (base, 1_i64..200, shift).prop_map(|(base, range, shift)| format!("{base}[{range}s]{shift}"))
-}
-
-/// Expressions whose results are exact, so that an instant and a range agree to the last bit.
-fn vector() -> impl Strategy<Value = String> {
-    let windowed = prop::sample::select(vec![
-        "sum_over_time",
-        "min_over_time",
-        "max_over_time",
-        "count_over_time",
-        "last_over_time",
-        "changes",
-        "resets",
-        "rate",
-        "increase",
-        "delta",
-        "irate",
-        "deriv",
-        "absent_over_time",
-        "ts_of_max_over_time",
-        "mad_over_time",
-    ]);
-    let leaf = prop_oneof![
-        3 => selector(),
-        2 => (windowed.clone(), ranged()).prop_map(|(f, r)| format!("{f}({r})")),
-        1 => Just("vector(time() % 7)".to_owned()),
-    ];
-    leaf.prop_recursive(4, 24, 3, move |inner| {
-        let grouping =
-            prop::sample::select(vec!["", " by (x)", " without (x)", " by (y, __name__)"]);
-        let aggregation = prop::sample::select(vec!["sum", "min", "max", "count", "group", "avg"]);
-        let ranked = prop::sample::select(vec![
-            "topk(2, ",
-            "bottomk(1, ",
-            "quantile(0.5, ",
-            "count_values(\"v\", ",
-            "limitk(1, ",
-        ]);
-        let function = prop::sample::select(vec![
-            "abs",
-            "ceil",
-            "sgn",
-            "timestamp",
-            "absent",
-            "-",
-            "sort",
-            "hour",
-            "sqrt",
-        ]);
-        let operator = prop::sample::select(vec![
-            "+",
-            "*",
-            "/",
-            "%",
-            "^",
-            "> bool",
-            "==",
-            "<",
-            "!= bool",
-            "and",
-            "or",
-            "unless",
-            "* on (x)",
-            "> ignoring (y)",
-            "and on (x)",
-            "* on (x) group_left (y)",
-            "< on (x) group_right ()",
-            "or on (y)",
-            "unless ignoring (x)",
-        ]);
-        let scalar = prop::sample::select(vec!["2", "-1", "NaN", "time()", "scalar(a{x=\"1\"})"]);
-        let with_scalar = prop::sample::select(vec!["+", "-", "/", "> bool", "<=", "!="]);
-        prop_oneof![
-            (aggregation, grouping.clone(), inner.clone())
-                .prop_map(|(a, g, e)| format!("{a}{g} ({e})")),
-            (ranked, inner.clone()).prop_map(|(r, e)| format!("{r}{e})")),
-            (function, inner.clone()).prop_map(|(f, e)| format!("{f}({e})")),
-            (inner.clone(), operator, inner.clone())
-                .prop_map(|(a, o, b)| format!("({a}) {o} ({b})")),
-            (inner.clone(), with_scalar.clone(), scalar.clone())
-                .prop_map(|(e, o, s)| format!("({e}) {o} {s}")),
-            (scalar, with_scalar, inner.clone()).prop_map(|(s, o, e)| format!("{s} {o} ({e})")),
-            (windowed.clone(), inner.clone(), 1_i64..90, 1_i64..30)
-                .prop_map(|(f, e, range, step)| format!("{f}(({e})[{range}s:{step}s])")),
-            (inner.clone(), 0_i64..3).prop_map(|(e, d)| {
-                format!("label_replace({e}, \"y\", \"$1{d}\", \"x\", \"(.*)\")")
-            }),
-            inner.prop_map(|e| format!("clamp({e}, -1, 4)")),
-        ]
-    })
-}
-
-fn storage() -> impl Strategy<Value = Vec<Series>> {
-    let names = [("a", "1"), ("a", "2"), ("b", "1"), ("b", ""), ("c", "2")];
-    prop::collection::vec(any_samples(), names.len()).prop_map(move |all| {
-        let named = names.iter().zip(&all);
-        named
-            .map(|((name, x), samples)| series(Labels::metric(name, &[("x", x)]), samples))
-            .collect()
-    })
-}
-
-type Elements = BTreeMap<Labels, u64>;
-
-fn bits(value: f64) -> u64 {
-    if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }
-}
-
 fn instant_elements(query: &Query, source: &Vec<Series>, at_ms: i64) -> Option<Elements> {
     let at = Instant::from_unix_millis(at_ms);
     match promql::instant(query, source, at, &Limits::default()).ok()? {
@@ -308,7 +162,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_range_is_what_its_instants_give(text in vector(), source in storage(), step_s in 5_i64..60) {
+    fn a_range_is_what_its_instants_give(text in Grammar::exact().vector(), source in storage(), step_s in 5_i64..60) {
         let query = Query::parse(&text).unwrap();
         let (end_ms, step_ms) = (400_000, step_s * 1_000);
         let times: Vec<i64> = (0..=end_ms).step_by(step_ms as usize).collect();
@@ -340,7 +194,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_queries_are_queries_or_refused(text in vector(), at in any::<prop::sample::Index>(), byte in "[ -~]") {
+    fn damaged_queries_are_queries_or_refused(text in Grammar::exact().vector(), at in any::<prop::sample::Index>(), byte in "[ -~]") {
         let mut damaged = text.clone();
         let at = at.index(damaged.len());
         damaged.replace_range(at..=at, &byte);
