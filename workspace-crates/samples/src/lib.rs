@@ -12,8 +12,12 @@ mod column;
 pub mod exposition;
 mod labels;
 mod log;
+mod log_records;
 mod matcher;
 mod series;
+mod storage;
+#[cfg(test)]
+mod storage_faulty;
 mod store;
 
 pub use codec::StoreError;
@@ -21,4 +25,5 @@ pub use labels::{Labels, METRIC_NAME};
 pub use log::{LogError, Replay, SampleLog};
 pub use matcher::{Matcher, MatcherError};
 pub use series::{Part, STALE_NAN, SampleSource, Series, SourceError, is_stale};
+pub use storage::{Access, Entry, OsStorage, Storage, StorageFile};
 pub use store::{AppendError, Store, TargetId};

@@ -1,26 +1,12 @@
-//! The append log of a scraper.
-//!
-//! Header: `PGSAMLOG`, version (u32), CRC-32 of both (u32). Then records: length of the payload
-//! (u32), CRC-32 of that length and the record's offset (u32), CRC-32 of the payload (u32),
-//! payload; all little-endian. A payload defines a target (kind 1: its labels) or holds a scrape
-//! (kind 2: target, time, values). The checksum of the length tells a record that was cut off by a
-//! crash from one that was damaged later.
+//! The append log of a scraper; [`crate::log_records`] has its format.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::bytes::{Reader, put_varint, unzigzag, zigzag};
-use crate::codec::{put_labels, take_labels};
+use crate::log_records::{self, HEADER_LEN, Records, Replayed, replay};
+use crate::storage::{Access, OsStorage, Storage, StorageFile, read_all};
 use crate::{AppendError, Labels, Store, TargetId};
-
-const MAGIC: &[u8; 8] = b"PGSAMLOG";
-const VERSION: u32 = 1;
-const HEADER_LEN: usize = 16;
-const RECORD_HEADER_LEN: usize = 12;
-const KIND_TARGET: u8 = 1;
-const KIND_SCRAPE: u8 = 2;
 
 /// Why a log cannot be opened, read or appended to.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +29,7 @@ pub enum LogError {
     #[error("{} is not a sample log: it does not begin with `PGSAMLOG`", .0.display())]
     NotALog(PathBuf),
     /// A later release wrote it.
-    #[error("the sample log {} has format {found}; this release reads format {VERSION}: use a newer release", path.display())]
+    #[error("the sample log {} has format {found}; this release reads format {}: use a newer release", path.display(), log_records::VERSION)]
     NewerVersion {
         /// The log.
         path: PathBuf,
@@ -85,9 +71,10 @@ pub struct Replay {
 #[derive(Debug)]
 pub struct SampleLog {
     path: PathBuf,
-    file: File,
+    file: Box<dyn StorageFile>,
     length: u64,
     broken: bool,
+    records: Records,
     store: Store,
     targets: BTreeMap<Vec<Labels>, TargetId>,
 }
@@ -100,31 +87,49 @@ impl SampleLog {
     /// When the file cannot be read or written, is locked, is no log, is of a newer format, or is
     /// damaged before its last record. A refused file is not changed.
     pub fn open(path: &Path) -> Result<(Self, Replay), LogError> {
+        Self::open_on(&OsStorage, path, Store::new())
+    }
+
+    /// As [`SampleLog::open`], on any disk, with the samples going into `store`, which is empty
+    /// and says how scrapes out of order are taken.
+    ///
+    /// # Errors
+    /// As [`SampleLog::open`].
+    pub fn open_on(
+        storage: &dyn Storage,
+        path: &Path,
+        store: Store,
+    ) -> Result<(Self, Replay), LogError> {
         let io = |action| io_error(path, action);
-        let mut options = OpenOptions::new();
-        let opened = options.read(true).write(true).create(true).truncate(false).open(path);
-        let mut file = opened.map_err(io("opening"))?;
-        file.try_lock().map_err(|refusal| match refusal {
-            TryLockError::WouldBlock => LogError::Locked(path.to_owned()),
-            TryLockError::Error(source) => io("locking")(source),
-        })?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(io("reading"))?;
-        let replayed = replay(path, &bytes)?;
+        let mut file = storage.open(path, Access::Append).map_err(io("opening"))?;
+        if !file.try_lock().map_err(io("locking"))? {
+            return Err(LogError::Locked(path.to_owned()));
+        }
+        let bytes = read_all(&*file).map_err(io("reading"))?;
+        let replayed = undamaged(path, replay(path, &bytes, store)?)?;
         let mut length = replayed.good_length;
         let cut_bytes = bytes.len() as u64 - length;
         if cut_bytes > 0 {
-            file.set_len(length).map_err(io("cutting the torn end of"))?;
+            file.truncate(length).map_err(io("cutting the torn end of"))?;
         }
-        file.seek(SeekFrom::Start(length)).map_err(io("positioning in"))?;
         if length == 0 {
-            file.write_all(&header()).map_err(io("creating"))?;
+            file.append_at(0, &log_records::header()).map_err(io("creating"))?;
             length = HEADER_LEN as u64;
         }
-        file.sync_all().map_err(io("syncing"))?;
+        file.sync().map_err(io("syncing"))?;
+        // The name of a new log has to survive, too.
+        storage.sync_dir(&directory_of(path)).map_err(io("syncing the directory of"))?;
         let replay = Replay { scrapes: replayed.store.scrape_count(), cut_bytes };
-        let (store, targets) = (replayed.store, replayed.targets);
-        Ok((Self { path: path.to_owned(), file, length, broken: false, store, targets }, replay))
+        let log = Self {
+            path: path.to_owned(),
+            file,
+            length,
+            broken: false,
+            records: Records::default(),
+            store: replayed.store,
+            targets: replayed.targets,
+        };
+        Ok((log, replay))
     }
 
     /// Reads the log without changing or locking it, also while a scraper appends to it.
@@ -132,9 +137,9 @@ impl SampleLog {
     /// # Errors
     /// As [`SampleLog::open`], and when there is no such file.
     pub fn read(path: &Path) -> Result<(Store, Replay), LogError> {
-        let bytes = std::fs::read(path).map_err(io_error(path, "reading"))?;
-        let replayed = replay(path, &bytes)?;
-        let cut_bytes = bytes.len() as u64 - replayed.good_length;
+        let (bytes, replayed) = read_on(&OsStorage, path, Store::new())?;
+        let replayed = undamaged(path, replayed)?;
+        let cut_bytes = bytes - replayed.good_length;
         let replay = Replay { scrapes: replayed.store.scrape_count(), cut_bytes };
         Ok((replayed.store, replay))
     }
@@ -143,59 +148,76 @@ impl SampleLog {
     /// epoch, and one value for each series. The same series in the same order are one target.
     ///
     /// # Errors
-    /// When the scrape is not later than the last one of the same target, or has another number of
-    /// values; when writing fails. Log and store are then as before.
+    /// When the store does not take the scrape, as [`Store::append`]; when writing fails. Log and
+    /// store are then as before.
     pub fn append_scrape(
         &mut self,
         series: &[Labels],
         t_ms: i64,
         values: &[f64],
     ) -> Result<(), LogError> {
-        if self.broken {
-            return Err(LogError::Broken(self.path.clone()));
-        }
         if series.len() != values.len() {
             let (series, values) = (series.len(), values.len());
             return Err(LogError::Refused(AppendError::WrongLength { series, values }));
         }
-        let target = match self.targets.get(series) {
-            Some(target) => *target,
-            None => self.define_target(series)?,
-        };
-        self.store.check(target, t_ms, values.len()).map_err(LogError::Refused)?;
-        let mut payload = vec![KIND_SCRAPE];
-        put_varint(&mut payload, u64::from(target.0));
-        put_varint(&mut payload, zigzag(t_ms));
-        payload.extend(values.iter().flat_map(|v| v.to_bits().to_le_bytes()));
-        self.write_record(&payload)?;
-        self.store.append(target, t_ms, values).map_err(LogError::Refused)
+        let target = self.target(series)?;
+        self.append(target, t_ms, values)
     }
 
-    fn define_target(&mut self, series: &[Labels]) -> Result<TargetId, LogError> {
-        self.write_record(&target_payload(series))?;
+    /// The target of these series in this order; a new one is defined in the log.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn target(&mut self, series: &[Labels]) -> Result<TargetId, LogError> {
+        if let Some(target) = self.targets.get(series) {
+            return Ok(*target);
+        }
+        self.records.put_target(self.length, series);
+        self.write_records()?;
         let target = self.store.add_target(series.to_vec());
         self.targets.insert(series.to_vec(), target);
         Ok(target)
     }
 
-    fn write_record(&mut self, payload: &[u8]) -> Result<(), LogError> {
-        let record = record(self.length, payload);
-        if let Err(source) = self.file.write_all(&record) {
-            let undone = self.file.set_len(self.length).is_ok()
-                && self.file.seek(SeekFrom::Start(self.length)).is_ok();
-            self.broken = !undone;
-            return Err(io_error(&self.path, "appending to")(source));
+    /// Appends one scrape of a target.
+    ///
+    /// # Errors
+    /// As [`SampleLog::append_scrape`].
+    pub fn append(&mut self, target: TargetId, t_ms: i64, values: &[f64]) -> Result<(), LogError> {
+        self.store.check(target, t_ms, values.len()).map_err(LogError::Refused)?;
+        self.records.put_scrape(self.length, target, t_ms, values);
+        self.write_records()?;
+        self.store.append(target, t_ms, values).map_err(LogError::Refused)
+    }
+
+    fn write_records(&mut self) -> Result<(), LogError> {
+        if self.broken {
+            self.records.clear();
+            return Err(LogError::Broken(self.path.clone()));
         }
-        self.length += record.len() as u64;
-        Ok(())
+        let written = self.file.append_at(self.length, self.records.bytes());
+        if written.is_ok() {
+            self.length += self.records.bytes().len() as u64;
+        } else {
+            self.broken = self.file.truncate(self.length).is_err();
+        }
+        self.records.clear();
+        written.map_err(io_error(&self.path, "appending to"))
     }
 
     /// Waits until everything that was appended is on the disk.
     ///
     /// # Errors
-    /// When the operating system cannot say so.
+    /// When the disk cannot say so. Nobody knows then what it holds, and the log takes no more
+    /// until it is opened again.
     pub fn sync(&mut self) -> Result<(), LogError> {
-        self.file.sync_data().map_err(io_error(&self.path, "syncing"))
+        if self.broken {
+            return Err(LogError::Broken(self.path.clone()));
+        }
+        self.file.sync().map_err(|source| {
+            self.broken = true;
+            io_error(&self.path, "syncing")(source)
+        })
     }
 
     /// The samples of the log.
@@ -211,149 +233,37 @@ impl SampleLog {
     }
 }
 
-fn io_error<'a>(path: &'a Path, action: &'static str) -> impl Fn(io::Error) -> LogError + 'a {
-    move |source| LogError::Io { action, path: path.to_owned(), source }
-}
-
-fn header() -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
-    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-    bytes
-}
-
-fn target_payload(series: &[Labels]) -> Vec<u8> {
-    let mut payload = vec![KIND_TARGET];
-    put_varint(&mut payload, series.len() as u64);
-    for labels in series {
-        put_labels(&mut payload, labels);
-    }
-    payload
-}
-
-fn length_checksum(length: u32, offset: u64) -> u32 {
-    let mut bytes = length.to_le_bytes().to_vec();
-    bytes.extend_from_slice(&offset.to_le_bytes());
-    crc32fast::hash(&bytes)
-}
-
-fn record(offset: u64, payload: &[u8]) -> Vec<u8> {
-    let length = payload.len() as u32;
-    let mut bytes = Vec::with_capacity(RECORD_HEADER_LEN + payload.len());
-    bytes.extend_from_slice(&length.to_le_bytes());
-    bytes.extend_from_slice(&length_checksum(length, offset).to_le_bytes());
-    bytes.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
-    bytes.extend_from_slice(payload);
-    bytes
-}
-
-struct Replayed {
+/// Reads a log without changing it; gives its length, too.
+pub(crate) fn read_on(
+    storage: &dyn Storage,
+    path: &Path,
     store: Store,
-    targets: BTreeMap<Vec<Labels>, TargetId>,
-    good_length: u64,
+) -> Result<(u64, Replayed), LogError> {
+    let file = storage.open(path, Access::Read).map_err(io_error(path, "opening"))?;
+    let bytes = read_all(&*file).map_err(io_error(path, "reading"))?;
+    Ok((bytes.len() as u64, replay(path, &bytes, store)?))
 }
 
-/// What stands at one place of a log.
-enum Found<'a> {
-    Payload(&'a [u8]),
-    TornEnd,
-    Damage,
-}
-
-fn find(bytes: &[u8], offset: usize) -> Found<'_> {
-    let rest = &bytes[offset..];
-    // A crash can leave the file longer than what was written, filled with zeros.
-    if rest.len() < RECORD_HEADER_LEN || rest.iter().all(|b| *b == 0) {
-        return Found::TornEnd;
-    }
-    let mut reader = Reader::new(rest);
-    let (Some(length), Some(length_crc), Some(payload_crc)) =
-        (reader.u32(), reader.u32(), reader.u32())
-    else {
-        return Found::TornEnd;
-    };
-    if length_checksum(length, offset as u64) != length_crc {
-        return Found::Damage;
-    }
-    match reader.take(length as usize) {
-        None => Found::TornEnd,
-        Some(payload) if crc32fast::hash(payload) == payload_crc => Found::Payload(payload),
-        Some(_) if reader.remaining() == 0 => Found::TornEnd,
-        Some(_) => Found::Damage,
-    }
-}
-
-fn replay(path: &Path, bytes: &[u8]) -> Result<Replayed, LogError> {
-    let mut replayed = Replayed { store: Store::new(), targets: BTreeMap::new(), good_length: 0 };
-    if bytes.len() < HEADER_LEN {
-        // Also an empty file, which a crash right after its creation leaves.
-        let torn = header().starts_with(bytes) || bytes.iter().all(|b| *b == 0);
-        return if torn { Ok(replayed) } else { Err(LogError::NotALog(path.to_owned())) };
-    }
-    check_header(path, bytes)?;
-    let mut offset = HEADER_LEN;
-    while offset < bytes.len() {
-        let applied = match find(bytes, offset) {
-            Found::TornEnd => break,
-            Found::Damage => None,
-            Found::Payload(payload) => {
-                apply(payload, &mut replayed).map(|()| RECORD_HEADER_LEN + payload.len())
-            }
-        };
-        let Some(length) = applied else {
+fn undamaged(path: &Path, replayed: Replayed) -> Result<Replayed, LogError> {
+    match replayed.damaged_at {
+        None => Ok(replayed),
+        Some(offset) => {
             let good_scrapes = replayed.store.scrape_count();
-            return Err(LogError::Damaged {
-                path: path.to_owned(),
-                offset: offset as u64,
-                good_scrapes,
-            });
-        };
-        offset += length;
+            Err(LogError::Damaged { path: path.to_owned(), offset, good_scrapes })
+        }
     }
-    replayed.good_length = offset as u64;
-    Ok(replayed)
 }
 
-fn check_header(path: &Path, bytes: &[u8]) -> Result<(), LogError> {
-    let mut reader = Reader::new(bytes);
-    if reader.take(MAGIC.len()) != Some(MAGIC) {
-        return Err(LogError::NotALog(path.to_owned()));
+fn directory_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
     }
-    let damaged = || LogError::Damaged { path: path.to_owned(), offset: 0, good_scrapes: 0 };
-    let version = reader.u32().ok_or_else(damaged)?;
-    if reader.u32() != Some(crc32fast::hash(&bytes[..MAGIC.len() + 4])) {
-        return Err(damaged());
-    }
-    if version != VERSION {
-        return Err(LogError::NewerVersion { path: path.to_owned(), found: version });
-    }
-    Ok(())
 }
 
-/// Takes one record in; `None` when it makes no sense although its checksum fits.
-fn apply(payload: &[u8], replayed: &mut Replayed) -> Option<()> {
-    let mut reader = Reader::new(payload);
-    match reader.byte()? {
-        KIND_TARGET => {
-            let count = reader.count()?;
-            let series: Option<Vec<Labels>> =
-                (0..count).map(|_| take_labels(&mut reader)).collect();
-            let series = series?;
-            let target = replayed.store.add_target(series.clone());
-            replayed.targets.insert(series, target);
-        }
-        KIND_SCRAPE => {
-            let target = TargetId(u32::try_from(reader.varint()?).ok()?);
-            let t_ms = unzigzag(reader.varint()?);
-            let mut values = Vec::with_capacity(reader.remaining() / 8);
-            while reader.remaining() > 0 {
-                values.push(f64::from_bits(reader.u64()?));
-            }
-            replayed.store.append(target, t_ms, &values).ok()?;
-        }
-        _ => return None,
-    }
-    (reader.remaining() == 0).then_some(())
+fn io_error(path: &Path, action: &'static str) -> impl Fn(io::Error) -> LogError + use<> {
+    let path = path.to_owned();
+    move |source| LogError::Io { action, path: path.clone(), source }
 }
 
 #[cfg(test)]
