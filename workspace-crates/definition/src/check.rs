@@ -6,6 +6,7 @@ mod order;
 mod parameters;
 mod pipelines;
 mod roles;
+mod servers;
 mod stages;
 mod substitute;
 

@@ -20,9 +20,9 @@ mod value;
 pub use check::{CALENDARS_PATH, Checked, Files, Overrides, ROLES_PATH, check};
 pub use lint::Lint;
 pub use model::{
-    Calendar, CalendarEvent, Closable, Condition, Control, Deadline, Definitions, EventKind,
+    Auth, Calendar, CalendarEvent, Closable, Condition, Control, Deadline, Definitions, EventKind,
     Freeze, FreezeWhen, Gate, GateRef, Hypothesis, Missed, OnFail, Operation, ParamValue, Phase,
-    Pipeline, Policy, Principal, PrincipalKind, Rehearsal, Role, Roles, Side, Stage, StageParam,
-    Text,
+    Pipeline, Policy, Principal, PrincipalKind, Product, Rehearsal, Role, Roles, Secret, Server,
+    Side, Stage, StageParam, Text,
 };
 pub use value::{Entry, Params, Table, Value, ValueKind};

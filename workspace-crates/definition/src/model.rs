@@ -7,6 +7,7 @@ mod calendar;
 mod gate;
 mod pipeline;
 mod roles;
+mod server;
 mod stage;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub use calendar::{Calendar, CalendarEvent, Closable, EventKind, Freeze, FreezeW
 pub use gate::{Condition, Control, Deadline, Gate, GateRef, OnFail, Operation, Side};
 pub use pipeline::{Hypothesis, Phase, Pipeline, Rehearsal};
 pub use roles::{Policy, Principal, PrincipalKind, Role, Roles};
+pub use server::{Auth, Product, Secret, Server};
 pub use stage::{ParamValue, Stage, StageParam};
 
 /// Everything that `pipeline/` and `stages/` define.

@@ -2,6 +2,7 @@
 
 mod gate;
 mod pipeline;
+mod server;
 mod stage;
 
 use diagnostics::{Diagnostic, Location, codes};
@@ -11,6 +12,7 @@ use crate::shape::{Shape, Sink};
 
 pub(crate) use gate::{RawCondition, RawGate, RawGates, RawOnFail, RawOperation};
 pub(crate) use pipeline::{RawPhase, RawPipeline};
+pub(crate) use server::{RawServers, read_servers};
 pub(crate) use stage::{ParamKind, RawParam, RawStage};
 
 /// The only schema version that this program reads.

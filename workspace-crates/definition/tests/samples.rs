@@ -61,6 +61,8 @@ struct Soak {
     _stable_for: base::Duration,
     #[serde(rename = "conditions")]
     _conditions: Vec<String>,
+    #[serde(rename = "server")]
+    _server: Option<String>,
 }
 
 impl Lint for Kinds {
@@ -127,6 +129,21 @@ fn good_samples_load_without_a_word() {
         insta::with_settings!({ snapshot_path => "samples/expected", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(format!("valid-{name}"), json.unwrap());
         });
+    }
+}
+
+#[test]
+fn credentials_in_an_address_are_never_shown() {
+    let file = folder("invalid").join("PG0204-credentials-in-addresses.txt");
+    let checked = run(&fs::read_to_string(file).unwrap());
+    assert_eq!(checked.diagnostics.len(), 3);
+    for shown in [
+        render::human(&checked.diagnostics, &checked.sources, false),
+        render::json(&checked.diagnostics, &checked.sources),
+        render::sarif(&checked.diagnostics, &checked.sources, "0.0.0"),
+    ] {
+        assert!(shown.contains("demo.toml"));
+        assert!(!shown.contains("CANARY"), "{shown}");
     }
 }
 

@@ -13,7 +13,7 @@ use super::substitute::{Scope, substitute, substitute_in, uses_parameters};
 use super::{CALENDARS_PATH, Calendars, Context};
 use crate::Params;
 use crate::model::{
-    Gate, GateRef, Hypothesis, OnFail, Operation, Phase, Pipeline, Rehearsal, Roles, Text,
+    Gate, GateRef, Hypothesis, OnFail, Operation, Phase, Pipeline, Rehearsal, Roles, Server, Text,
 };
 use crate::raw::{RawOperation, RawPhase, RawPipeline, report_duplicates};
 use crate::shape::parse_duration;
@@ -56,6 +56,7 @@ pub(crate) fn resolve(
         let resolved = Resolving { raw, context, roles };
         phases.push(resolved.phase(phase, &stage.id, filled, &used_in));
     }
+    super::servers::check(&phases, &raw.servers, context);
     let hypotheses = resolve_hypotheses(raw, &gate_ids, context);
     let rehearsal = resolve_rehearsal(raw, context);
     let order = order?;
@@ -66,11 +67,17 @@ pub(crate) fn resolve(
         summary: raw.summary.clone(),
         calendar: raw.calendar.value.clone(),
         hypotheses,
+        servers: servers_of(raw),
         phases,
         rehearsal,
         location: raw.location.clone(),
     };
     Some(Resolved { pipeline, incomplete })
+}
+
+fn servers_of(raw: &RawPipeline) -> BTreeMap<String, Server> {
+    let read = |(name, server): (&String, &Option<Server>)| Some((name.clone(), server.clone()?));
+    raw.servers.iter().filter_map(read).collect()
 }
 
 fn known_gates(filled: &Filled) -> Option<Vec<GateId>> {

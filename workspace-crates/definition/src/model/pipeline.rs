@@ -4,7 +4,7 @@ use base::{CanonicalError, Digest, GateId, Instant, PhaseId, PipelineId, StageId
 use diagnostics::Location;
 use serde::Serialize;
 
-use super::{Condition, Gate, GateRef, Operation, ParamValue, Side, Text};
+use super::{Condition, Gate, GateRef, Operation, ParamValue, Server, Side, Text};
 use crate::Params;
 
 /// A programme from its first phase to its end.
@@ -20,6 +20,10 @@ pub struct Pipeline {
     pub calendar: String,
     /// What it is meant to find out.
     pub hypotheses: Vec<Hypothesis>,
+    /// The servers that gates may be judged from, by name.
+    // Left out when empty, so that pipelines without any keep their digest.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub servers: BTreeMap<String, Server>,
     /// The phases, each after those it waits for, otherwise in the order of the file.
     pub phases: Vec<Phase>,
     /// How it is rehearsed; nothing when it cannot be.

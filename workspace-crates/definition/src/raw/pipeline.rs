@@ -3,8 +3,8 @@ use diagnostics::{Diagnostic, Location, codes};
 
 use super::gate::{read_condition, read_operation};
 use super::{
-    RawCondition, RawGates, RawOperation, check_name, empty_table, report_duplicates,
-    schema_is_known,
+    RawCondition, RawGates, RawOperation, RawServers, check_name, empty_table, read_servers,
+    report_duplicates, schema_is_known,
 };
 use crate::Value;
 use crate::model::Text;
@@ -23,6 +23,7 @@ pub(crate) struct RawPipeline {
     pub(crate) phase_ids: Vec<(PhaseId, Location)>,
     /// Whether every phase has an id that could be read.
     pub(crate) phase_ids_complete: bool,
+    pub(crate) servers: RawServers,
     pub(crate) rehearsal: Option<(Text, Text)>,
     pub(crate) location: Location,
 }
@@ -63,6 +64,7 @@ impl RawPipeline {
         let summary = shape.text("summary");
         let calendar = shape.text("calendar");
         let hypotheses = read_hypotheses(shape.list("hypothesis"), sink);
+        let servers = read_servers(shape.entries("servers"), sink);
         let (phase_ids, phases) = read_phases(&shape, sink);
         let rehearsal = shape.optional_table("rehearsal").map(|table| read_rehearsal(table, sink));
         shape.finish();
@@ -76,6 +78,7 @@ impl RawPipeline {
             phases,
             phase_ids_complete: phase_ids.len() == shape.list("phase").len(),
             phase_ids,
+            servers,
             rehearsal: match rehearsal {
                 Some(read) => Some(read?),
                 None => None,
