@@ -76,6 +76,7 @@ pub fn pipeline() -> Pipeline {
             hypothesis("small-committee", "A committee of 16 keeps producing blocks in public.", &["phase-1/public-soak"]),
             hypothesis("client-updates", "The network can coordinate and execute client updates with minimal interruption to block production.", &["phase-2/client-update", "phase-2/resync"]),
         ],
+        servers: BTreeMap::new(),
         phases: vec![
             phase("phase-1", "Small committee", "48 validators, a committee of 16, one transaction a block, proving on.", &[]),
             phase("phase-2", "Client update and governance upgrade", "128 validators at 0.1 TPS; a soft fork on its own first, then a governance upgrade.", &["phase-1"]),
