@@ -35,7 +35,7 @@ pub use json::{JsonError, parse_strict};
 pub use ledger::Ledger;
 pub use memory::MemoryStore;
 pub use roles::{Policy, Principal, PrincipalKind, Role, Roles, RolesError};
-pub use signing::{Signer, SigningError, SshKeySigner};
+pub use signing::{Signer, SigningError, SshKeySigner, SshKeygenSigner};
 pub use sshsig::{LEDGER_NAMESPACE, REPORT_NAMESPACE};
 pub use store::{AppendError, Head, LedgerStore, NewAppend, RawEntry, Snapshot, StoreError};
 

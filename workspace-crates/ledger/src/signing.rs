@@ -1,5 +1,9 @@
 //! Who signs, and with what.
 
+mod keygen;
+
+pub use keygen::SshKeygenSigner;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -43,7 +47,7 @@ pub enum SigningError {
     },
     /// A key that needs a passphrase.
     #[error(
-        "the key in {origin} is encrypted; sign with a key without passphrase, kept in a secret store"
+        "the key in {origin} is encrypted; people sign with it through ssh-keygen, and jobs with a key without passphrase that is kept in a secret store"
     )]
     Encrypted {
         /// Where the text came from.
@@ -173,20 +177,29 @@ impl SshKeySigner {
     /// # Errors
     /// When the roles do not hold the key, or give it to somebody else.
     pub fn checked_against(self, roles: &Roles) -> Result<Self, SigningError> {
-        let fingerprint = || self.public.fingerprint();
-        match roles.owner_of(&self.public) {
-            None => Err(SigningError::UnknownKey { fingerprint: fingerprint() }),
-            Some(owner) if *owner != self.principal => Err(SigningError::OtherPrincipal {
-                fingerprint: fingerprint(),
-                owner: owner.clone(),
-                claimed: self.principal.clone(),
-            }),
-            Some(_) => Ok(self),
-        }
+        check_owner(&self.principal, &self.public, roles)?;
+        Ok(self)
     }
 
     fn failed(&self, cause: impl fmt::Display) -> SigningError {
         SigningError::Failed { principal: self.principal.clone(), cause: cause.to_string() }
+    }
+}
+
+fn check_owner(
+    principal: &PrincipalId,
+    key: &PublicKey,
+    roles: &Roles,
+) -> Result<(), SigningError> {
+    let fingerprint = || key.fingerprint();
+    match roles.owner_of(key) {
+        None => Err(SigningError::UnknownKey { fingerprint: fingerprint() }),
+        Some(owner) if owner != principal => Err(SigningError::OtherPrincipal {
+            fingerprint: fingerprint(),
+            owner: owner.clone(),
+            claimed: principal.clone(),
+        }),
+        Some(_) => Ok(()),
     }
 }
 

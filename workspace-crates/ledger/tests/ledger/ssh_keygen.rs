@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use ledger::keys::PublicKey;
 use ledger::sshsig::{SignatureError, sign_detached, verify_detached};
-use ledger::{REPORT_NAMESPACE, SigningError, SshKeySigner};
+use ledger::{REPORT_NAMESPACE, Signer as _, SigningError, SshKeySigner, SshKeygenSigner};
 
 use crate::world::*;
 
@@ -121,4 +121,84 @@ fn what_ssh_keygen_signs_with_each_kind_of_key_is_accepted() {
         assert_eq!(verify(b"bytes"), Ok(&keys[0]), "{kind:?}");
         assert_eq!(verify(b"other"), Err(SignatureError::Mismatch), "{kind:?}");
     }
+}
+
+/// An agent that ends with the test.
+struct Agent {
+    child: std::process::Child,
+    socket: std::path::PathBuf,
+}
+
+impl Agent {
+    fn start(folder: &Path) -> Self {
+        let socket = folder.join("agent");
+        let mut command = Command::new("ssh-agent");
+        command.arg("-D").arg("-a").arg(&socket).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // The agent prints its socket once it listens there.
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+        Self { child, socket }
+    }
+
+    /// Adds a key whose passphrase is `passphrase`.
+    fn add(&self, folder: &Path, key: &Path, passphrase: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let answer = folder.join("answer");
+        std::fs::write(&answer, format!("#!/bin/sh\necho {passphrase}\n")).unwrap();
+        std::fs::set_permissions(&answer, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let added = Command::new("ssh-add")
+            .env("SSH_AUTH_SOCK", &self.socket)
+            .env("SSH_ASKPASS", &answer)
+            .env("SSH_ASKPASS_REQUIRE", "force")
+            .arg("-q")
+            .arg(key)
+            .stdin(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(added.success());
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_key_with_a_passphrase_signs_through_the_agent() {
+    if !installed("a_key_with_a_passphrase_signs_through_the_agent") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = generate(folder.path(), &["ed25519"], "correct-horse");
+    let agent = Agent::start(folder.path());
+    agent.add(folder.path(), &path, "correct-horse");
+    let public = path.with_extension("pub");
+    let signer = SshKeygenSigner::new(id("alice"), &public).unwrap().with_agent(&agent.socket);
+    let armored = signer.sign(REPORT_NAMESPACE, b"bytes").unwrap();
+    let keys = [signer.public_key().clone()];
+    assert!(verify_detached(&keys, REPORT_NAMESPACE, b"bytes", armored.as_bytes()).is_ok());
+    let error = signer.checked_against(&roles()).unwrap_err();
+    assert!(matches!(error, SigningError::UnknownKey { .. }), "{error}");
+}
+
+#[test]
+fn an_agent_without_the_key_is_an_error_that_says_what_ssh_keygen_said() {
+    if !installed("an_agent_without_the_key_is_an_error_that_says_what_ssh_keygen_said") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = generate(folder.path(), &["ed25519"], "");
+    let agent = Agent::start(folder.path());
+    let public = folder.path().join("moved.pub");
+    std::fs::rename(path.with_extension("pub"), &public).unwrap();
+    std::fs::remove_file(path).unwrap();
+    let signer = SshKeygenSigner::new(id("alice"), &public).unwrap().with_agent(&agent.socket);
+    let error = signer.sign(REPORT_NAMESPACE, b"bytes").unwrap_err().to_string();
+    assert!(error.contains("`alice` could not sign: ssh-keygen ended with"), "{error}");
+    assert!(error.contains("No private key found"), "{error}");
 }
