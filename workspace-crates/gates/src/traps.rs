@@ -1,151 +1,271 @@
-//! The traps that a naive judgement of PromQL falls into. Each test first shows that the naive
-//! reading passes, and then that ours does not.
+//! The traps that a naive judgement of PromQL falls into: one file in `tests/traps` each, with the
+//! data, a naive rule that passes, and gates of ours that do not.
 
-use base::Outcome::{Fail, Inconclusive, Pass};
+mod notation;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use base::{Duration, Outcome};
+use evidence::SubjectInterval;
 use promql::{Limits, Query, Value};
+use serde::Deserialize;
 
-use crate::testing::{World, series};
+use crate::testing::{START, World, series, subject};
 
-/// What a gate would see that runs the query once, at the end of the time.
-fn naive(world: &World, query: &str) -> Option<f64> {
-    let query = Query::parse(query).unwrap();
-    let samples = world.samples.as_ref().unwrap();
-    match promql::instant(&query, samples, world.at, &Limits::default()).unwrap() {
-        Value::Vector(elements) => elements.first().map(|element| element.value),
-        Value::Scalar(point) => Some(point.value),
-        _ => None,
+/// One file of `tests/traps`; its README describes the keys.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Trap {
+    /// What is easily got wrong, in one sentence.
+    trap: String,
+    world: Seen,
+    /// The same network without the fault: our gates pass there.
+    healthy: Option<Seen>,
+    naive: Naive,
+    ours: Vec<Ours>,
+}
+
+/// What there is to see.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Seen {
+    series: String,
+    /// Scrapes that the store refuses.
+    #[serde(default)]
+    refused: usize,
+    /// When it is judged, after the start.
+    judged_at: Option<Duration>,
+    /// When the candidate took the place of another version.
+    subject_changed_at: Option<Duration>,
+    /// When another version took the candidate's place.
+    subject_replaced_at: Option<Duration>,
+    /// When the deployment was taken down.
+    ended_at: Option<Duration>,
+}
+
+/// A rule that takes the answer to one query for the truth.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Naive {
+    query: String,
+    /// What the query answers.
+    answer: Answer,
+    /// Which number passes; where it is left out, silence passes: no alarm.
+    passes: Option<String>,
+    /// What the server takes for the step of subqueries that state none.
+    server_step: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    /// An empty result.
+    Nothing,
+    /// The query cannot be evaluated; the naive reader takes that for 0.
+    Failure,
+    /// One element, with this value.
+    #[serde(untagged)]
+    Number(f64),
+}
+
+/// A gate of ours.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ours {
+    kind: String,
+    /// Parameters of the gate, as they stand in a definition.
+    params: String,
+    /// Conditions of the stage, by name.
+    #[serde(default)]
+    conditions: BTreeMap<String, String>,
+    outcome: Expected,
+    /// A part of the reasons, or of the diagnostic.
+    reason: String,
+    /// Whether it passes in the healthy world; a query without any answer never does.
+    #[serde(default = "yes")]
+    passes_in_health: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Expected {
+    Fail,
+    Inconclusive,
+    Error,
+    /// The definition's check does not take the gate.
+    Refused,
+}
+
+impl Seen {
+    /// The world in which `ours` judges what is to be seen.
+    fn world(&self, ours: Option<&Ours>) -> World {
+        let (series, refused) = notation::load(&self.series);
+        assert_eq!(refused, self.refused, "scrapes that the store refuses");
+        let (kind, params) = ours.map_or(("", ""), |ours| (&ours.kind, &ours.params));
+        let mut world = World::new(kind, params);
+        if let Some(ours) = ours {
+            let conditions = ours.conditions.iter();
+            let conditions: Vec<(&str, &str)> =
+                conditions.map(|(name, query)| (name.as_str(), query.as_str())).collect();
+            world = world.with_conditions(&conditions);
+        }
+        world.samples = Some(series);
+        world.at = self.judged_at.map_or(world.at, |after| START + after);
+        world.ended = self.ended_at.map(|after| START + after);
+        if let Some(after) = self.subject_changed_at {
+            world.intervals[0].subject = subject("v0");
+            let interval = SubjectInterval { from: START + after, subject: subject("v1") };
+            world.intervals.push(interval);
+        }
+        if let Some(after) = self.subject_replaced_at {
+            let interval = SubjectInterval { from: START + after, subject: subject("v2") };
+            world.intervals.push(interval);
+        }
+        world
     }
 }
 
-/// The last value of `query` must be at or above `above`.
-fn last(query: &str, above: f64) -> World {
-    let params = format!(
-        "query = '{query}'\nreduce = 'last'\nwindow = 'deployment'\nstep = '1m'\nabove = {above:?}"
-    );
-    World::new("metric", &params)
+impl Naive {
+    /// What the query answers at the instant of the judgement.
+    fn answer(&self, seen: &Seen) -> Answer {
+        let query = match self.server_step {
+            Some(step) => Query::parse_with_subquery_step(&self.query, step),
+            None => Query::parse(&self.query),
+        };
+        let world = seen.world(None);
+        let series = world.samples.unwrap_or_default();
+        match promql::instant(&query.unwrap(), &series, world.at, &Limits::default()) {
+            Err(_) => Answer::Failure,
+            Ok(Value::Scalar(point)) => Answer::Number(point.value),
+            Ok(Value::Vector(elements)) => match elements.as_slice() {
+                [] => Answer::Nothing,
+                [first, ..] => Answer::Number(first.value),
+            },
+            Ok(other) => panic!("a naive rule reads a number, not {other:?}"),
+        }
+    }
+
+    fn passes(&self, answer: Answer) -> bool {
+        let number = match (answer, &self.passes) {
+            (Answer::Nothing, passes) => return passes.is_none(),
+            (Answer::Failure, _) => 0.0,
+            (Answer::Number(number), _) => number,
+        };
+        let Some((relation, bound)) = self.passes.as_ref().and_then(|rule| rule.split_once(' '))
+        else {
+            return false;
+        };
+        let bound: f64 = bound.parse().unwrap();
+        match relation {
+            ">=" => number >= bound,
+            "<=" => number <= bound,
+            "==" => number == bound,
+            "!=" => number != bound,
+            other => panic!("no relation: {other}"),
+        }
+    }
+
+    /// What is wrong with the trap: it must catch this rule.
+    fn problem(&self, seen: &Seen) -> Option<String> {
+        let answer = self.answer(seen);
+        if !same(answer, self.answer) {
+            return Some(format!("the naive query answers {answer:?}"));
+        }
+        (!self.passes(answer)).then(|| format!("the naive rule does not pass on {answer:?}"))
+    }
+}
+
+fn same(a: Answer, b: Answer) -> bool {
+    match (a, b) {
+        (Answer::Number(a), Answer::Number(b)) => a == b || (a - b).abs() < 1e-6 * b.abs(),
+        (a, b) => a == b,
+    }
+}
+
+impl Ours {
+    fn problems(&self, trap: &Trap) -> Vec<String> {
+        let world = trap.world.world(Some(self));
+        let diagnostics = world.problems();
+        let (found, reasons) = match world.verdict() {
+            _ if !diagnostics.is_empty() => (Some(Expected::Refused), diagnostics.join(" ")),
+            (Outcome::Fail, reasons) => (Some(Expected::Fail), reasons),
+            (Outcome::Inconclusive, reasons) => (Some(Expected::Inconclusive), reasons),
+            (Outcome::Error, reasons) => (Some(Expected::Error), reasons),
+            (_, reasons) => (None, reasons),
+        };
+        let mut problems = Vec::new();
+        if found != Some(self.outcome) || !reasons.contains(&self.reason) {
+            problems.push(format!("our `{}` gate gives {found:?}: {reasons}", self.kind));
+        }
+        if self.outcome != Expected::Refused {
+            problems.extend(self.problem_in_health(trap.healthy.as_ref()));
+        }
+        problems
+    }
+
+    fn problem_in_health(&self, healthy: Option<&Seen>) -> Option<String> {
+        let Some(healthy) = healthy else {
+            return Some("there is no `healthy` world to pass in".to_owned());
+        };
+        let (outcome, reasons) = healthy.world(Some(self)).verdict();
+        let as_expected = (outcome == Outcome::Pass) == self.passes_in_health;
+        (!as_expected).then(|| format!("our gate gives {outcome:?} in health: {reasons}"))
+    }
+}
+
+impl Trap {
+    fn problems(&self) -> Vec<String> {
+        let mut problems: Vec<String> = self.naive.problem(&self.world).into_iter().collect();
+        if !self.trap.ends_with('.') {
+            problems.push("`trap` is no sentence".to_owned());
+        }
+        if self.ours.is_empty() {
+            problems.push("it names no gate of ours".to_owned());
+        }
+        problems.extend(self.ours.iter().flat_map(|ours| ours.problems(self)));
+        problems
+    }
+}
+
+/// All traps by the name of their file.
+fn traps() -> BTreeMap<String, Trap> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traps");
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = paths.filter(|path| path.extension().is_some_and(|it| it == "toml"));
+    let read = |path: std::path::PathBuf| {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(path).unwrap();
+        let trap = toml::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+        (name, trap)
+    };
+    files.map(read).collect()
 }
 
 #[test]
-fn the_minimum_of_a_count_hides_a_total_outage() {
-    let query = "min_over_time(count(up == 1)[4h:1m])";
-    // Both nodes are down from minute 400 to 500; then `count(up == 1)` is silent.
-    let up = |minute: i64| Some(if (400..500).contains(&minute) { 0.0 } else { 1.0 });
-    let world = last(query, 2.0)
-        .with_series(series("up", &[("instance", "a")], 0..601, up))
-        .with_series(series("up", &[("instance", "b")], 0..601, up));
-    assert_eq!(naive(&world, query), Some(2.0));
-    assert_eq!(world.verdict().0, Inconclusive);
-    let honest = World::new(
-        "metric",
-        "query = 'sum(up)'\nreduce = 'min'\nwindow = '4h'\nstep = '1m'\nabove = 2",
-    );
-    let honest = honest.with_series(series("up", &[("instance", "a")], 0..601, up));
-    assert_eq!(honest.verdict().0, Fail);
-}
-
-#[test]
-fn ninety_hours_over_ten_hours_of_data_answer_without_complaint() {
-    let query = "sum(rate(tx_total[90h])) / sum(rate(tx_total[90h]))";
-    let world = last(query, 1.0);
-    let world = world.with_series(series("tx_total", &[], 0..601, |minute| Some(minute as f64)));
-    assert_eq!(naive(&world, query), Some(1.0));
-    let (outcome, reasons) = world.verdict();
-    assert_eq!(outcome, Inconclusive);
-    assert!(reasons.contains("the query looks back 90h"), "{reasons}");
-    let window = World::new(
-        "metric",
-        "query = 'max(load)'\nreduce = 'mean'\nwindow = '90h'\nstep = '1m'\nabove = 1",
-    );
-    let (outcome, reasons) =
-        window.with_series(series("load", &[], 0..601, |_| Some(9.0))).verdict();
-    assert_eq!(outcome, Inconclusive);
-    assert!(reasons.contains("Only 11.1 % of the expected values"), "{reasons}");
-}
-
-#[test]
-fn a_pruned_chain_looks_like_growth() {
-    let query = "max(increase(height[1h]))";
-    // The chain loses 5 of 100 blocks every ten minutes and never gets further.
-    let world = last(query, 10.0).with_series(series("height", &[], 0..601, |minute| {
-        Some(100.0 - (minute / 10 % 2 * 5) as f64)
-    }));
-    assert!(naive(&world, query).unwrap() > 10.0);
-    let problems = world.problems();
-    assert!(problems[0].contains("reads every fall of `height` as growth"), "{problems:?}");
-    assert!(problems[0].contains("use `delta`"), "{problems:?}");
-    let honest = last("max(delta(height[1h]))", 10.0);
-    let honest = World { samples: world.samples, ..honest };
-    assert_eq!(honest.verdict().0, Fail);
+fn every_trap_catches_the_naive_rule_and_not_ours() {
+    let traps = traps();
+    assert!(traps.len() >= 30, "only {} traps were found", traps.len());
+    let problems = traps.iter().flat_map(|(name, trap)| {
+        trap.problems().into_iter().map(move |problem| format!("{name}: {problem}"))
+    });
+    let problems: Vec<String> = problems.collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 #[test]
 fn a_counter_without_a_telling_name_can_be_declared() {
-    let world = last("max(increase(reorg_drop[1h]))", 1.0);
-    assert_eq!(world.problems().len(), 1);
-    let declared = "query = 'max(increase(reorg_drop[1h]))'\nreduce = 'last'\nwindow = 'deployment'\nstep = '1m'\nabove = 1\ncounters = ['reorg_drop']";
-    assert!(World::new("metric", declared).problems().is_empty());
-}
-
-#[test]
-fn nan_compares_as_different_from_everything() {
-    let query = "max(faults) != bool 1";
-    let world = World::new("soak", "stable_for = '5h'\nconditions = ['faults']\nstep = '1m'")
-        .with_conditions(&[("faults", query)])
-        .with_series(series("faults", &[], 0..601, |_| Some(f64::NAN)));
-    assert_eq!(naive(&world, query), Some(1.0));
-    assert_eq!(world.verdict().0, Inconclusive);
-}
-
-#[test]
-fn five_minutes_of_look_back_invent_data_for_a_dead_scraper() {
-    let query = "max(load)";
-    let world = last(query, 1.0)
-        .with_series(series("load", &[], 0..601, |minute| (minute < 597).then_some(9.0)));
-    assert_eq!(naive(&world, query), Some(9.0));
-    assert_eq!(world.verdict().0, Inconclusive);
-}
-
-#[test]
-fn a_scraper_that_works_one_minute_in_five_looks_complete() {
-    let params =
-        "query = 'max(load)'\nreduce = 'mean'\nwindow = 'deployment'\nstep = '1m'\nabove = 1";
-    let rare = |minute: i64| (minute % 5 == 0).then_some(9.0);
-    let world = World::new("metric", params).with_series(series("load", &[], 0..601, rare));
-    assert_eq!(naive(&world, "avg_over_time(max(load)[9h:1m])"), Some(9.0));
-    assert_eq!(world.verdict().0, Inconclusive);
-}
-
-#[test]
-fn a_renamed_metric_is_no_breach() {
-    let query = "max(errors_per_minute) > 0";
-    let world = World::new(
-        "metric",
-        "query = 'max(errors_per_minute)'\nreduce = 'max'\nwindow = 'deployment'\nstep = '1m'\nbelow = 0",
-    );
-    let world = world.with_series(series("errors_a_minute", &[], 0..601, |_| Some(7.0)));
-    // No element means "no alert" to a naive reading.
-    assert_eq!(naive(&world, query), None);
-    let (outcome, reasons) = world.verdict();
-    assert_eq!(outcome, Inconclusive);
-    assert!(reasons.contains("`errors_per_minute`"), "{reasons}");
-}
-
-#[test]
-fn a_server_that_turns_missing_into_zero_is_refused_at_the_definition() {
-    let query = "max(errors) or vector(0)";
-    let world = World::new(
-        "metric",
-        "query = 'max(errors) or vector(0)'\nreduce = 'max'\nwindow = 'deployment'\nstep = '1m'\nbelow = 0",
-    );
-    assert_eq!(naive(&world, query), Some(0.0));
-    assert!(world.problems()[0].contains("invents data"));
-}
-
-#[test]
-fn a_condition_that_filters_is_refused_because_false_would_look_missing() {
-    let world = World::new("soak", "stable_for = '5h'\nconditions = ['lag']\nstep = '1m'")
-        .with_conditions(&[("lag", "max(lag) < 4")]);
-    assert!(world.problems()[0].contains("write `bool`"), "{:?}", world.problems());
+    let params = |more: &str| {
+        format!(
+            "query = 'max(increase(reorg_drop[1h]))'\nreduce = 'last'\nwindow = 'deployment'\nstep = '1m'\nabove = 1\n{more}"
+        )
+    };
+    assert_eq!(World::new("metric", &params("")).problems().len(), 1);
+    assert!(World::new("metric", &params("counters = ['reorg_drop']")).problems().is_empty());
 }
 
 #[test]
@@ -154,5 +274,5 @@ fn a_metric_that_moves_to_a_new_name_may_be_read_under_both() {
     let world = World::new("metric", params)
         .with_series(series("old", &[], 0..300, |_| Some(1.0)))
         .with_series(series("new", &[], 300..601, |_| Some(1.0)));
-    assert_eq!(world.verdict().0, Pass);
+    assert_eq!(world.verdict().0, Outcome::Pass);
 }
