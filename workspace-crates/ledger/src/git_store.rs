@@ -4,12 +4,14 @@
 //!
 //! Appending holds a lock file of our own, so that writers on one machine queue up, and moves the
 //! branch by compare-and-swap, so that writers elsewhere are noticed. A crash at any point leaves
-//! the branch at the entry before or at the new entry, never between.
+//! the branch at the entry before or at the new entry, never between. With a remote, the remote's
+//! branch moves first: an entry that it has not taken was not appended.
 
 mod definition;
 mod lock;
 mod pack;
 mod read;
+mod remote;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ use git2::build::TreeUpdateBuilder;
 use git2::{ErrorCode, FileMode, Oid, Repository, Signature, Time};
 
 use crate::git_store::lock::WriteLock;
+use crate::git_store::remote::Pushed;
 use crate::store::{
     AppendError, Head, LedgerStore, NewAppend, Snapshot, StoreError, check_files, entry_folder,
     is_immutable, refuse,
@@ -44,6 +47,7 @@ pub struct GitStore {
     repository: Repository,
     branch: String,
     durability: Durability,
+    remote: Option<String>,
 }
 
 impl std::fmt::Debug for GitStore {
@@ -85,7 +89,7 @@ impl GitStore {
 
     fn with(repository: Repository) -> Self {
         let branch = LEDGER_BRANCH.to_owned();
-        Self { repository, branch, durability: Durability::default() }
+        Self { repository, branch, durability: Durability::default(), remote: None }
     }
 
     /// The same store with another durability.
@@ -286,10 +290,12 @@ impl GitStore {
 
 impl LedgerStore for GitStore {
     fn head(&self) -> Result<Option<Head>, StoreError> {
+        self.fetch()?;
         Ok(self.head_oid()?.map(|oid| Head::new(oid.to_string())))
     }
 
     fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.fetch()?;
         let Some(oid) = self.head_oid()? else { return Ok(Snapshot::default()) };
         let entries = self.read_entries(&self.tree_at(oid)?)?;
         Ok(Snapshot { head: Some(Head::new(oid.to_string())), entries })
@@ -304,6 +310,12 @@ impl LedgerStore for GitStore {
             return Err(AppendError::Conflict { expected: expected_head.cloned(), found });
         }
         let commit = self.write_commit(new, parent)?;
+        if let Some(remote) = &self.remote
+            && let Pushed::Behind = self.push(remote, commit)?
+        {
+            self.fetch()?;
+            return Err(conflict(parent, self.head_oid()?));
+        }
         self.move_branch(new, parent, commit)?;
         if (new.seq + 1).is_multiple_of(pack::ENTRIES_PER_PACK) {
             // The entry is appended; a failure here costs space and speed, nothing else.

@@ -182,6 +182,38 @@ pub enum StoreError {
         /// What is wrong with it.
         cause: String,
     },
+    /// The remote did not answer.
+    #[error(
+        "the ledger's remote `{remote}` did not answer: {cause}; nothing was appended. Try again when it can be reached"
+    )]
+    Unreachable {
+        /// Its name or address.
+        remote: String,
+        /// What git said.
+        cause: String,
+    },
+    /// The remote answered, and does not take the entry.
+    #[error(
+        "the ledger's remote `{remote}` refused the entry: {cause}; nothing was appended. Check the rights of this machine and the rules of the branch"
+    )]
+    Refused {
+        /// Its name or address.
+        remote: String,
+        /// What git said.
+        cause: String,
+    },
+    /// Both sides have entries that the other has not.
+    #[error(
+        "the ledger has forked: here it ends at {ours}, at the remote `{remote}` at {theirs}, and neither continues the other. Keep the one that participants have seen, and both as evidence"
+    )]
+    Diverged {
+        /// Its name or address.
+        remote: String,
+        /// The commit here.
+        ours: String,
+        /// The commit there.
+        theirs: String,
+    },
     /// Another git process holds the branch.
     #[error(
         "the branch is locked by the file {path}; if no git process is running, delete that file and try again"

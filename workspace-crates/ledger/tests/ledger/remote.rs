@@ -1,0 +1,171 @@
+//! A ledger that several clones share through a remote.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use ledger::{
+    AppendError, Durability, Error, Expectations, GitStore, Ledger, LedgerStore as _, StoreError,
+    chain,
+};
+
+use crate::git::{create, fast, git};
+use crate::world::*;
+
+struct Shared {
+    folder: tempfile::TempDir,
+}
+
+impl Shared {
+    /// A remote without a ledger.
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        git(folder.path(), &["init", "-q", "--bare", "remote"]);
+        Self { folder }
+    }
+
+    fn remote(&self) -> PathBuf {
+        self.folder.path().join("remote")
+    }
+
+    fn store(&self, clone: &str) -> GitStore {
+        fast(&self.folder.path().join(clone)).with_remote(self.remote().to_str().unwrap())
+    }
+
+    fn open(&self, clone: &str) -> Ledger<GitStore> {
+        Ledger::open(self.store(clone), &Expectations::default()).unwrap()
+    }
+
+    /// What a stranger finds at the remote.
+    fn events(&self) -> Vec<String> {
+        let entries = GitStore::open(&self.remote()).unwrap().entries().unwrap();
+        let view = chain::verify(&entries).unwrap();
+        let name = |one: &ledger::VerifiedEntry| match &one.entry.body {
+            ledger::Body::Event(event) => event.event.clone(),
+            other => panic!("{other:?}"),
+        };
+        view.iter().skip(1).map(name).collect()
+    }
+}
+
+fn append(ledger: &mut Ledger<GitStore>, name: &str) -> Result<(), Error> {
+    let next = ledger.view().next_seq() as i64;
+    ledger.append(draft(next, event(name)), &[&signer("ci")], BTreeMap::new())
+}
+
+fn write_hook(remote: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let hook = remote.join("hooks/pre-receive");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    std::fs::write(&hook, text).unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn a_race_between_two_clones_ends_with_both_entries() {
+    let shared = Shared::new();
+    let mut first = create(shared.store("first"));
+    let mut second = shared.open("second");
+    append(&mut first, "deploy").unwrap();
+    // The second clone decided on what it had seen before.
+    let error = append(&mut second, "announce").unwrap_err();
+    assert!(error.is_conflict(), "{error}");
+    assert_eq!(second.view().len(), 1);
+    assert_eq!(second.refresh().unwrap(), 1);
+    append(&mut second, "announce").unwrap();
+    assert_eq!(first.refresh().unwrap(), 1);
+    assert_eq!(shared.events(), ["deploy", "announce"]);
+    assert_eq!(first.view().last().digest, second.view().last().digest);
+}
+
+#[test]
+fn four_clones_at_once_lose_nothing_and_stay_linear() {
+    const EACH: usize = 6;
+    let shared = Shared::new();
+    create(shared.store("first"));
+    std::thread::scope(|scope| {
+        for clone in ["a", "b", "c", "d"] {
+            let shared = &shared;
+            scope.spawn(move || {
+                let mut ledger = shared.open(clone);
+                for _ in 0..EACH {
+                    while let Err(error) = append(&mut ledger, clone) {
+                        assert!(error.is_conflict(), "{error}");
+                        ledger.refresh().unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let events = shared.events();
+    assert_eq!(events.len(), 4 * EACH);
+    for clone in ["a", "b", "c", "d"] {
+        assert_eq!(events.iter().filter(|one| *one == clone).count(), EACH);
+    }
+}
+
+#[test]
+fn an_entry_that_the_remote_took_before_a_crash_is_there_after_it() {
+    let shared = Shared::new();
+    let mut ledger = create(shared.store("clone"));
+    let before = ledger.head().unwrap().to_string();
+    append(&mut ledger, "deploy").unwrap();
+    // As after a crash between the push and the move of the own branch.
+    let clone = shared.folder.path().join("clone");
+    git(&clone, &["update-ref", ledger::LEDGER_BRANCH, &before]);
+    let again = shared.open("clone");
+    assert_eq!(again.view().len(), 2);
+    assert_eq!(again.head(), ledger.head());
+}
+
+#[test]
+fn entries_from_the_time_without_a_remote_go_along() {
+    let shared = Shared::new();
+    let clone = shared.folder.path().join("clone");
+    let mut alone = create(fast(&clone));
+    append(&mut alone, "deploy").unwrap();
+    let mut ledger = shared.open("clone");
+    append(&mut ledger, "announce").unwrap();
+    assert_eq!(shared.events().len(), 2);
+}
+
+#[test]
+fn a_remote_that_is_gone_or_refuses_leaves_everything_as_it_was() {
+    let shared = Shared::new();
+    let mut ledger = create(shared.store("clone").with_durability(Durability::Flushed));
+    write_hook(&shared.remote(), "#!/bin/sh\necho 'the branch is protected' >&2\nexit 1\n");
+    let error = append(&mut ledger, "deploy").unwrap_err();
+    let refused = matches!(&error, Error::Append(AppendError::Store(StoreError::Refused { .. })));
+    assert!(refused, "{error:?}");
+    assert!(error.to_string().contains("hook declined"), "{error}");
+    assert!(error.to_string().contains("nothing was appended"), "{error}");
+    assert!(!error.is_conflict());
+
+    std::fs::remove_file(shared.remote().join("hooks/pre-receive")).unwrap();
+    let away = shared.folder.path().join("away");
+    std::fs::rename(shared.remote(), &away).unwrap();
+    let error = append(&mut ledger, "deploy").unwrap_err();
+    assert!(error.to_string().contains("did not answer"), "{error}");
+    assert!(error.to_string().contains("does not"), "{error}");
+    std::fs::rename(&away, shared.remote()).unwrap();
+    append(&mut ledger, "deploy").unwrap();
+    assert_eq!(shared.events(), ["deploy"]);
+}
+
+#[test]
+fn a_fork_is_an_error_that_names_both_ends() {
+    let shared = Shared::new();
+    let ledger = create(shared.store("clone"));
+    drop(ledger);
+    let clone = shared.folder.path().join("clone");
+    let mut alone = Ledger::open(fast(&clone), &Expectations::default()).unwrap();
+    let mut other = shared.open("other");
+    append(&mut alone, "deploy").unwrap();
+    append(&mut other, "announce").unwrap();
+    let (ours, theirs) = (alone.head().unwrap().to_string(), other.head().unwrap().to_string());
+    let error = Ledger::open(shared.store("clone"), &Expectations::default()).unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.contains("has forked") && said.contains(&ours) && said.contains(&theirs),
+        "{said}"
+    );
+}
