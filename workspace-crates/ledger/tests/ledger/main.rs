@@ -10,6 +10,7 @@
 mod chain;
 mod crash;
 mod git;
+mod interop;
 mod remote;
 mod reports;
 mod roles;
