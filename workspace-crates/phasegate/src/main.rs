@@ -9,6 +9,8 @@ mod faults;
 mod output;
 mod process;
 mod progress;
+mod queries;
+mod serving;
 mod session;
 mod world;
 
@@ -53,6 +55,8 @@ enum Command {
     Report(commands::report::Command),
     #[command(subcommand)]
     Ledger(commands::ledger::Command),
+    Query(commands::query::Args),
+    ServeSamples(commands::serve_samples::Args),
     /// Print the completions of a shell
     #[command(after_help = "Example:
   phasegate completions bash > ~/.local/share/bash-completion/completions/phasegate")]
@@ -103,6 +107,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Pipeline(command) => commands::pipeline::run(&world()?, &command),
         Command::Report(command) => commands::report::run(&cli.global, &command),
         Command::Ledger(command) => commands::ledger::run(&world()?, &command),
+        Command::Query(args) => commands::query::run(&cli.global, &args),
+        Command::ServeSamples(args) => commands::serve_samples::run(&cli.global, &args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "phasegate", &mut text);

@@ -67,6 +67,28 @@ pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// A number for people: whole ones as they are, others with six digits that mean something.
+pub fn figure(value: f64) -> String {
+    if !value.is_finite() {
+        return crate::queries::json::number(value);
+    }
+    let size = value.abs();
+    if value.fract() == 0.0 && size < 1e15 {
+        return format!("{value:.0}");
+    }
+    if !(1e-6..1e15).contains(&size) {
+        return format!("{value:.5e}");
+    }
+    let before_point = size.log10().floor() as i32 + 1;
+    let decimals = usize::try_from(6 - before_point).unwrap_or(0);
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
 /// A line of blocks that draws `values`; gaps are spaces.
 pub fn sparkline(values: &[Option<f64>], width: usize) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -91,7 +113,27 @@ pub fn sparkline(values: &[Option<f64>], width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{sparkline, table};
+    use super::{figure, sparkline, table};
+
+    #[test]
+    fn figures_have_the_digits_that_people_read() {
+        let cases = [
+            (0.0, "0"),
+            (600.0, "600"),
+            (1_435_781_451.0, "1435781451"),
+            (1.0 / 6.0, "0.166667"),
+            (94.5, "94.5"),
+            (120.983_333_3, "120.983"),
+            (1_234_567.25, "1234567"),
+            (0.000_012_345_678, "0.0000123457"),
+            (1e-9, "1.00000e-9"),
+            (f64::NAN, "NaN"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(figure(value), text);
+        }
+    }
 
     #[test]
     fn a_short_breach_stays_visible_in_a_sparkline() {

@@ -6,6 +6,8 @@ pub mod hidden;
 pub mod ledger;
 pub mod phase;
 pub mod pipeline;
+pub mod query;
 pub mod reference;
 pub mod rehearse;
 pub mod report;
+pub mod serve_samples;

@@ -1,0 +1,8 @@
+//! The part of Prometheus' HTTP API that dashboards read samples by.
+
+pub mod api;
+mod params;
+mod selector;
+mod server;
+
+pub use server::{Server, Settings};
