@@ -21,6 +21,10 @@ impl Recurrence {
     /// Reads a rule such as `FREQ=WEEKLY;BYDAY=TH;BYHOUR=15`.
     /// The error says what is wrong, as a sentence without a full stop.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        // rrule 0.14 cuts the names of days by bytes, and panics within a character.
+        if !text.is_ascii() {
+            return Err("the rule cannot be read: it has characters beyond ASCII".to_owned());
+        }
         let rule: RRule<Unvalidated> =
             text.parse().map_err(|error| reason("cannot be read", &error))?;
         if matches!(rule.get_freq(), Frequency::Minutely | Frequency::Secondly) {
@@ -161,6 +165,7 @@ mod tests {
             ("", "cannot be read"),
             ("every thursday", "cannot be read"),
             ("FREQ=WEEKLY;BYDAY=XX", "cannot be read"),
+            ("FREQ=WEEKLY;BYDAY=TH\u{fffd}", "cannot be read"),
             ("FREQ=WEEKLY;BYHOUR=25", "cannot be read"),
             ("FREQ=DAILY;BYWEEKNO=1", "not valid"),
             ("FREQ=SECONDLY", "more often than hourly"),
