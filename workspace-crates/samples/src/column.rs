@@ -1,221 +1,365 @@
-//! The encodings of one column of a chunk: whole numbers, decimals, other floats.
+//! One column of a frame: how the values of one series become whole numbers of few bits, and back.
+//!
+//! A column is absent, constant, or a sequence of whole numbers: decimals times a power of ten, or
+//! the bits of any other floats. The numbers are taken as they are, as differences, or as
+//! differences of differences (the *order*); what is left is counted from a base, without a sign or
+//! with one (zigzag), and stored in 0, 1, 2 or 4 bits or in whole bytes, the bytes of equal weight
+//! together. Values that no decimal can stand for, such as staleness markers among numbers, are
+//! kept apart as runs. All arithmetic wraps, so that forged numbers give wrong values, never panics.
 
 use crate::bytes::{Reader, put_varint, unzigzag, zigzag};
 
-const CONSTANT: u8 = 0;
-/// Kinds 1 to 4: whole numbers after multiplication by 1, 10, 100, 1,000.
-const INTEGER: u8 = 1;
-const XOR: u8 = 5;
-const RAW: u8 = 6;
+/// Powers of ten by which decimals are multiplied; the last code stands for the bits of a float.
+const SCALES: [f64; 7] = [1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0];
+const SCALE_BITS: u8 = 7;
+/// 1.5 × 2⁵²: a float of lesser magnitude that is added to it becomes a whole number in its bits.
+const MAGIC: f64 = 6_755_399_441_055_744.0;
+/// Up to this magnitude whole numbers survive the addition of [`MAGIC`].
+const WHOLE_MAX: i64 = 1 << 50;
 
-const SCALES: [f64; 4] = [1.0, 10.0, 100.0, 1_000.0];
-/// Every whole number up to this magnitude is an exact `f64`, and deltas fit the tokens.
-pub(crate) const WHOLE_MAX: i64 = 1 << 53;
+const TAG_ABSENT: u8 = 0;
+const TAG_CONSTANT: u8 = 1;
+const TAG_WHOLE: u8 = 2;
+const TAG_WHOLE_WITH_RUNS: u8 = 3;
 
-/// Appends the shortest encoding of `values` that decodes to the same bits.
-pub(crate) fn encode(values: &[f64], scratch: &mut Vec<i64>, out: &mut Vec<u8>) {
-    let Some(first) = values.first() else { return };
-    if values.iter().all(|v| v.to_bits() == first.to_bits()) {
-        out.push(CONSTANT);
-        out.extend_from_slice(&first.to_bits().to_le_bytes());
-        return;
-    }
-    for (kind, scale) in (INTEGER..).zip(SCALES) {
-        if to_whole(values, scale, scratch) {
-            out.push(kind);
-            encode_whole(scratch, out);
-            return;
-        }
-    }
-    encode_float(values, out);
+/// Values of a column that stand apart from its numbers: equal bits one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    start: u32,
+    length: u32,
+    bits: u64,
 }
 
-/// Writes `values * scale` to `whole` if dividing again gives every value bit for bit.
-fn to_whole(values: &[f64], scale: f64, whole: &mut Vec<i64>) -> bool {
+/// A column without its payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Column {
+    Absent,
+    /// The same bits in each row.
+    Constant(u64),
+    Whole(Whole),
+}
+
+/// How whole numbers are to be read from a payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Whole {
+    scale: u8,
+    order: u8,
+    /// Bits of one number in the payload: 0, 1, 2, 4, or a multiple of 8.
+    pub(crate) width: u8,
+    signed: bool,
+    base: i64,
+    /// What comes before the first number, and the difference before the first difference.
+    before: i64,
+    difference: i64,
+    runs: Vec<Run>,
+}
+
+/// Numbers of one column on their way into a frame.
+#[derive(Debug)]
+pub(crate) struct Numbers {
+    scale: u8,
+    runs: Vec<Run>,
+    pub(crate) whole: Vec<i64>,
+}
+
+/// What the values of a column are.
+#[derive(Debug)]
+pub(crate) enum Analysed {
+    Constant(u64),
+    Numbers(Numbers),
+}
+
+impl Numbers {
+    /// Whole numbers as they are, such as times.
+    pub(crate) fn plain(whole: Vec<i64>) -> Self {
+        Self { scale: 0, runs: Vec::new(), whole }
+    }
+}
+
+/// Finds the numbers behind `values`, which must not be empty.
+pub(crate) fn analyse(values: &[f64]) -> Analysed {
+    let first = values.first().map_or(0, |v| v.to_bits());
+    if values.iter().all(|v| v.to_bits() == first) {
+        return Analysed::Constant(first);
+    }
+    let mut whole = Vec::with_capacity(values.len());
+    let ordinary = values.iter().fold(true, |all, v| all & is_ordinary(*v));
+    if ordinary {
+        if let Some(scale) = to_whole(values, &mut whole) {
+            return Analysed::Numbers(Numbers { scale, runs: Vec::new(), whole });
+        }
+    } else {
+        let (filled, runs) = split_runs(values);
+        if runs.len() <= values.len() / 8 + 1
+            && let Some(scale) = to_whole(&filled, &mut whole)
+        {
+            return Analysed::Numbers(Numbers { scale, runs, whole });
+        }
+    }
     whole.clear();
-    for value in values {
-        let scaled = (value * scale).round();
-        if scaled.is_nan() || scaled.abs() > WHOLE_MAX as f64 {
-            return false;
-        }
-        let integer = scaled as i64;
-        if (integer as f64 / scale).to_bits() != value.to_bits() {
-            return false;
-        }
-        whole.push(integer);
-    }
-    true
+    whole.extend(values.iter().map(|v| v.to_bits() as i64));
+    Analysed::Numbers(Numbers { scale: SCALE_BITS, runs: Vec::new(), whole })
 }
 
-/// Deltas as varints; the low bit of a token says that a count of repetitions follows.
-pub(crate) fn encode_whole(whole: &[i64], out: &mut Vec<u8>) {
-    let mut previous = 0;
-    let mut at = 0;
-    while let Some(value) = whole.get(at) {
-        let delta = value - previous;
-        let mut end = at + 1;
-        while end < whole.len() && whole[end] - whole[end - 1] == delta {
-            end += 1;
-        }
-        // A run of two one-byte tokens is as short without its count.
-        if end - at > 2 {
-            put_varint(out, zigzag(delta) << 1 | 1);
-            put_varint(out, (end - at) as u64);
+/// Numbers that a decimal may stand for; -0.0 is none.
+fn is_ordinary(value: f64) -> bool {
+    value.abs() <= f64::MAX && value.to_bits() != (-0.0_f64).to_bits()
+}
+
+/// Replaces what is not ordinary by its neighbour, and lists it.
+fn split_runs(values: &[f64]) -> (Vec<f64>, Vec<Run>) {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut filled = Vec::with_capacity(values.len());
+    let mut neighbour = values.iter().copied().find(|v| is_ordinary(*v)).unwrap_or(0.0);
+    for (at, value) in values.iter().enumerate() {
+        if is_ordinary(*value) {
+            neighbour = *value;
         } else {
-            end = at + 1;
-            put_varint(out, zigzag(delta) << 1);
+            let bits = value.to_bits();
+            match runs.last_mut() {
+                Some(run) if run.bits == bits && (run.start + run.length) as usize == at => {
+                    run.length += 1;
+                }
+                _ => runs.push(Run { start: at as u32, length: 1, bits }),
+            }
         }
-        previous = whole[end - 1];
-        at = end;
+        filled.push(neighbour);
     }
+    (filled, runs)
 }
 
-/// Reads `count` whole numbers; `None` when the bytes are malformed.
-pub(crate) fn decode_whole(
-    reader: &mut Reader<'_>,
-    count: usize,
-    mut emit: impl FnMut(i64),
-) -> Option<()> {
-    let mut value = 0_i64;
-    let mut left = count;
-    while left > 0 {
-        let token = reader.varint()?;
-        let delta = unzigzag(token >> 1);
-        let run = if token & 1 == 0 { 1 } else { usize::try_from(reader.varint()?).ok()? };
-        if run == 0 || run > left {
+/// The smallest scale that gives every value back bit for bit, with the numbers in `whole`.
+fn to_whole(values: &[f64], whole: &mut Vec<i64>) -> Option<u8> {
+    let fits = |value: f64, scale: f64| {
+        let shifted = value * scale + MAGIC;
+        let number = (shifted.to_bits() as i64).wrapping_sub(MAGIC.to_bits() as i64);
+        let same = ((shifted - MAGIC) / scale).to_bits() == value.to_bits();
+        (number, same & (number.wrapping_add(WHOLE_MAX) as u64 <= 2 * WHOLE_MAX as u64))
+    };
+    // A look at some values first: most scales are refused by the first value.
+    let stride = (values.len() / 8).max(1);
+    (0..SCALES.len()).find_map(|code| {
+        let scale = SCALES[code];
+        if !values.iter().step_by(stride).all(|v| fits(*v, scale).1) {
             return None;
         }
-        for _ in 0..run {
-            value = value.checked_add(delta)?;
-            emit(value);
-        }
-        left -= run;
-    }
-    Some(())
+        whole.clear();
+        let mut all = true;
+        whole.extend(values.iter().map(|value| {
+            let (number, fit) = fits(*value, scale);
+            all &= fit;
+            number
+        }));
+        all.then_some(code as u8)
+    })
 }
 
-fn encode_float(values: &[f64], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.push(XOR);
-    let mut previous = 0_u64;
-    for value in values {
-        let difference = value.to_bits() ^ previous;
-        previous = value.to_bits();
-        let leading = (difference.leading_zeros() / 8) as usize;
-        if leading == 8 {
-            out.push(0x80);
-            continue;
-        }
-        let trailing = (difference.trailing_zeros() / 8) as usize;
-        out.push((leading << 4 | trailing) as u8);
-        out.extend_from_slice(&difference.to_le_bytes()[trailing..8 - leading]);
+/// About how many bits `whole` takes in each order.
+pub(crate) fn costs(whole: &[i64]) -> [u64; 3] {
+    let Some((&first, rest)) = whole.split_first() else { return [0; 3] };
+    let level = whole[whole.len() / 2];
+    let steps = (whole.len() as i64 - 1).max(1);
+    let slope = whole[whole.len() - 1].wrapping_sub(first) / steps;
+    let mut bits = [0_u64; 3];
+    let (mut previous, mut difference) = (first, slope);
+    for number in rest {
+        let next = number.wrapping_sub(previous);
+        bits[0] += length(number.wrapping_sub(level));
+        bits[1] += length(next.wrapping_sub(slope));
+        bits[2] += length(next.wrapping_sub(difference));
+        (previous, difference) = (*number, next);
     }
-    if out.len() - start > 1 + values.len() * 8 {
-        out.truncate(start);
-        out.push(RAW);
-        out.extend(values.iter().flat_map(|v| v.to_bits().to_le_bytes()));
+    bits
+}
+
+fn length(number: i64) -> u64 {
+    u64::from(64 - zigzag(number).leading_zeros())
+}
+
+/// Turns numbers into what is stored: `whole` becomes the payload's numbers.
+pub(crate) fn transform(numbers: Numbers, order: u8, scratch: &mut Vec<i64>) -> (Whole, Vec<i64>) {
+    let Numbers { scale, runs, mut whole } = numbers;
+    let first = whole.first().copied().unwrap_or(0);
+    let second = whole.get(1).copied().unwrap_or(first);
+    for _ in 0..order {
+        for at in (1..whole.len()).rev() {
+            whole[at] = whole[at].wrapping_sub(whole[at - 1]);
+        }
+    }
+    // The first numbers of an order are no differences; they are kept in `before`.
+    let skipped = usize::from(order).min(whole.len());
+    let rest = &whole[skipped..];
+    let (width, signed, base) = best_width(rest, scratch);
+    whole[..skipped].fill(base);
+    for number in &mut whole {
+        let counted = number.wrapping_sub(base);
+        *number = if signed { zigzag(counted) as i64 } else { counted };
+    }
+    let (before, difference) = match order {
+        0 => (0, 0),
+        1 => (first.wrapping_sub(base), 0),
+        _ => {
+            let step = second.wrapping_sub(first);
+            let difference = step.wrapping_sub(base.wrapping_mul(2));
+            (first.wrapping_sub(difference).wrapping_sub(base), difference)
+        }
+    };
+    (Whole { scale, order, width, signed, base, before, difference, runs }, whole)
+}
+
+/// Width, sign and base that take the fewest bits; with equal bits counted from the median, which
+/// makes the columns of a frame alike.
+fn best_width(rest: &[i64], scratch: &mut Vec<i64>) -> (u8, bool, i64) {
+    let (Some(&min), Some(&max)) = (rest.iter().min(), rest.iter().max()) else {
+        return (0, false, 0);
+    };
+    let unsigned = rounded_width(64 - (max.wrapping_sub(min) as u64).leading_zeros());
+    scratch.clear();
+    scratch.extend_from_slice(rest);
+    let middle = scratch.len() / 2;
+    let median = *scratch.select_nth_unstable(middle).1;
+    let signed_max = zigzag(max.wrapping_sub(median)).max(zigzag(min.wrapping_sub(median)));
+    let overflows = max.checked_sub(median).is_none() || min.checked_sub(median).is_none();
+    let signed = if overflows { 64 } else { rounded_width(64 - signed_max.leading_zeros()) };
+    if unsigned < signed || unsigned < 8 { (unsigned, false, min) } else { (signed, true, median) }
+}
+
+fn rounded_width(bits: u32) -> u8 {
+    match bits {
+        0..=2 => bits as u8,
+        3 | 4 => 4,
+        _ => (bits.div_ceil(8) * 8) as u8,
     }
 }
 
-/// Appends the `count` values of a column to `out`; `None` when the bytes are malformed.
-pub(crate) fn decode(bytes: &[u8], count: usize, out: &mut Vec<f64>) -> Option<()> {
-    let mut reader = Reader::new(bytes);
-    let kind = reader.byte()?;
-    match kind {
-        CONSTANT => {
-            let value = f64::from_bits(reader.u64()?);
-            out.extend(std::iter::repeat_n(value, count));
-        }
-        INTEGER => decode_whole(&mut reader, count, |whole| out.push(whole as f64))?,
-        2..=4 => {
-            let scale = SCALES[usize::from(kind - INTEGER)];
-            decode_whole(&mut reader, count, |whole| out.push(whole as f64 / scale))?;
-        }
-        XOR => decode_xor(&mut reader, count, out)?,
-        RAW => {
-            for _ in 0..count {
-                out.push(f64::from_bits(reader.u64()?));
+impl Column {
+    /// Appends how the column is to be read.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Absent => out.push(TAG_ABSENT),
+            Self::Constant(bits) => {
+                out.push(TAG_CONSTANT);
+                out.extend_from_slice(&bits.to_le_bytes());
             }
+            Self::Whole(whole) => whole.put(out),
         }
-        _ => return None,
     }
-    (reader.remaining() == 0).then_some(())
+
+    /// Reads what [`Column::put`] wrote, for a column of `rows`.
+    pub(crate) fn take(reader: &mut Reader<'_>, rows: usize) -> Option<Self> {
+        Some(match reader.byte()? {
+            TAG_ABSENT => Self::Absent,
+            TAG_CONSTANT => Self::Constant(reader.u64()?),
+            TAG_WHOLE => Self::Whole(Whole::take(reader)?),
+            TAG_WHOLE_WITH_RUNS => {
+                let mut whole = Whole::take(reader)?;
+                whole.runs = take_runs(reader, rows)?;
+                Self::Whole(whole)
+            }
+            _ => return None,
+        })
+    }
 }
 
-fn decode_xor(reader: &mut Reader<'_>, count: usize, out: &mut Vec<f64>) -> Option<()> {
-    let mut bits = 0_u64;
+fn take_runs(reader: &mut Reader<'_>, rows: usize) -> Option<Vec<Run>> {
+    let count = reader.count()?;
+    let mut runs = Vec::new();
+    let mut end = 0_usize;
     for _ in 0..count {
-        let control = reader.byte()?;
-        let (leading, trailing) = (usize::from(control >> 4), usize::from(control & 0xf));
-        let length = 8_usize.checked_sub(leading + trailing)?;
-        let mut difference = [0; 8];
-        difference[trailing..trailing + length].copy_from_slice(reader.take(length)?);
-        bits ^= u64::from_le_bytes(difference);
-        out.push(f64::from_bits(bits));
+        let start = end.checked_add(usize::try_from(reader.varint()?).ok()?)?;
+        let length = usize::try_from(reader.varint()?).ok()?;
+        end = start.checked_add(length).filter(|end| *end <= rows)?;
+        runs.push(Run { start: start as u32, length: length as u32, bits: reader.u64()? });
     }
-    Some(())
+    Some(runs)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{decode, encode};
-    use crate::STALE_NAN;
-    use proptest::prelude::*;
-
-    fn encoded(values: &[f64]) -> Vec<u8> {
-        let mut out = Vec::new();
-        encode(values, &mut Vec::new(), &mut out);
-        out
-    }
-
-    fn decoded(bytes: &[u8], count: usize) -> Option<Vec<u64>> {
-        let mut out = Vec::new();
-        decode(bytes, count, &mut out)?;
-        Some(out.into_iter().map(f64::to_bits).collect())
-    }
-
-    fn bits(values: &[f64]) -> Vec<u64> {
-        values.iter().map(|v| v.to_bits()).collect()
-    }
-
-    #[test]
-    fn steady_counters_and_gauges_take_a_few_bytes() {
-        let counter: Vec<f64> = (0..256).map(|n| f64::from(n * 15)).collect();
-        assert!(encoded(&counter).len() <= 6, "{}", encoded(&counter).len());
-        assert_eq!(encoded(&[1.0; 256]).len(), 9);
-        let latency: Vec<f64> = (0..256).map(|n| f64::from(n * n % 29) * 0.01).collect();
-        assert!(encoded(&latency).len() <= 2 * 256, "{}", encoded(&latency).len());
-    }
-
-    fn any_value() -> impl Strategy<Value = f64> {
-        prop_oneof![
-            4 => (-1_000_i64..1_000).prop_map(|n| n as f64),
-            2 => (-9_000_i64..9_000).prop_map(|n| n as f64 / 100.0),
-            1 => any::<u64>().prop_map(f64::from_bits),
-            1 => prop::sample::select(vec![
-                -0.0, f64::NAN, STALE_NAN, f64::INFINITY, f64::MAX, f64::MIN_POSITIVE,
-                9_007_199_254_740_992.0, -9_007_199_254_740_992.0, 9_007_199_254_740_994.0,
-            ]),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn every_column_is_read_back_bit_for_bit(values in prop::collection::vec(any_value(), 1..80)) {
-            prop_assert_eq!(decoded(&encoded(&values), values.len()), Some(bits(&values)));
+impl Whole {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(if self.runs.is_empty() { TAG_WHOLE } else { TAG_WHOLE_WITH_RUNS });
+        out.push(self.scale << 3 | self.order << 1 | u8::from(self.signed));
+        out.push(self.width);
+        put_varint(out, zigzag(self.base));
+        if self.order > 0 {
+            put_varint(out, zigzag(self.before));
         }
-
-        #[test]
-        fn whole_numbers_are_read_back(values in prop::collection::vec(-5_i64..5, 1..80)) {
-            let values: Vec<f64> = values.into_iter().map(|n| n as f64).collect();
-            prop_assert_eq!(decoded(&encoded(&values), values.len()), Some(bits(&values)));
+        if self.order > 1 {
+            put_varint(out, zigzag(self.difference));
         }
-
-        #[test]
-        fn any_bytes_are_decoded_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..60), count in 0_usize..300) {
-            if let Some(values) = decoded(&bytes, count) {
-                prop_assert_eq!(values.len(), count);
+        if !self.runs.is_empty() {
+            put_varint(out, self.runs.len() as u64);
+            let mut end = 0;
+            for run in &self.runs {
+                put_varint(out, u64::from(run.start - end));
+                put_varint(out, u64::from(run.length));
+                out.extend_from_slice(&run.bits.to_le_bytes());
+                end = run.start + run.length;
             }
         }
+    }
+
+    fn take(reader: &mut Reader<'_>) -> Option<Self> {
+        let code = reader.byte()?;
+        let (scale, order, signed) = (code >> 3, code >> 1 & 3, code & 1 == 1);
+        let width = reader.byte()?;
+        let known_width = matches!(width, 0 | 1 | 2 | 4) || (width % 8 == 0 && width <= 64);
+        if scale > SCALE_BITS || order > 2 || !known_width {
+            return None;
+        }
+        let base = unzigzag(reader.varint()?);
+        let before = if order > 0 { unzigzag(reader.varint()?) } else { 0 };
+        let difference = if order > 1 { unzigzag(reader.varint()?) } else { 0 };
+        Some(Self { scale, order, width, signed, base, before, difference, runs: Vec::new() })
+    }
+
+    /// Turns the payload's numbers into the column's whole numbers, in place.
+    pub(crate) fn restore(&self, numbers: &mut [u64]) {
+        let base = self.base;
+        match (self.order, self.signed) {
+            (0, false) => numbers.iter_mut().for_each(|n| *n = n.wrapping_add(base as u64)),
+            (0, true) => {
+                numbers.iter_mut().for_each(|n| *n = unzigzag(*n).wrapping_add(base) as u64);
+            }
+            (1, false) => sum(numbers, self.before, |n| base.wrapping_add(n as i64)),
+            (1, true) => sum(numbers, self.before, |n| base.wrapping_add(unzigzag(n))),
+            _ => {
+                let mut step = self.difference;
+                sum(numbers, self.before, |n| {
+                    let counted = if self.signed { unzigzag(n) } else { n as i64 };
+                    step = step.wrapping_add(base).wrapping_add(counted);
+                    step
+                });
+            }
+        }
+    }
+
+    /// Appends the column's values, given its whole numbers.
+    pub(crate) fn append_values(&self, numbers: &[u64], out: &mut Vec<f64>) {
+        let start = out.len();
+        match SCALES.get(usize::from(self.scale)) {
+            None => out.extend(numbers.iter().map(|n| f64::from_bits(*n))),
+            Some(scale) => {
+                let magic = MAGIC.to_bits();
+                let plain = |n: &u64| f64::from_bits(n.wrapping_add(magic)) - MAGIC;
+                if self.scale == 0 {
+                    out.extend(numbers.iter().map(plain));
+                } else {
+                    out.extend(numbers.iter().map(|n| plain(n) / scale));
+                }
+            }
+        }
+        for run in &self.runs {
+            let from = start + run.start as usize;
+            out[from..from + run.length as usize].fill(f64::from_bits(run.bits));
+        }
+    }
+}
+
+#[inline]
+fn sum(numbers: &mut [u64], before: i64, mut step: impl FnMut(u64) -> i64) {
+    let mut value = before;
+    for number in numbers {
+        value = value.wrapping_add(step(*number));
+        *number = value as u64;
     }
 }

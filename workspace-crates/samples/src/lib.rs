@@ -6,12 +6,18 @@
 //! Architecture invariant: this crate reads no clock and evaluates no query. Only [`SampleLog`]
 //! touches the disk.
 
+mod block;
+mod block_build;
+mod block_frame;
+mod block_index;
 mod bytes;
 mod codec;
 mod column;
 pub mod exposition;
+pub mod formats;
 mod labels;
 mod log;
+mod log_file;
 mod log_records;
 mod matcher;
 mod series;
@@ -19,11 +25,16 @@ mod storage;
 #[cfg(test)]
 mod storage_faulty;
 mod store;
+mod store_catalogue;
+mod store_head;
+mod store_read;
+mod store_seal;
 
+pub use block::{Block, BlockError, ReadAt};
 pub use codec::StoreError;
 pub use labels::{Labels, METRIC_NAME};
 pub use log::{LogError, Replay, SampleLog};
 pub use matcher::{Matcher, MatcherError};
 pub use series::{Part, STALE_NAN, SampleSource, Series, SourceError, is_stale};
 pub use storage::{Access, Entry, OsStorage, Storage, StorageFile};
-pub use store::{AppendError, Store, TargetId};
+pub use store::{AppendError, Appended, Store, TargetId};

@@ -31,6 +31,20 @@ pub enum SourceError {
         /// The series.
         labels: String,
     },
+    /// A part of a block of samples is damaged.
+    #[error(
+        "the sample block {block} is damaged at targets {first_target} to {last_target}: {what}; take the block from a copy"
+    )]
+    Damaged {
+        /// The block.
+        block: String,
+        /// The number of the first target whose samples are affected.
+        first_target: u32,
+        /// The number of the last one.
+        last_target: u32,
+        /// What is wrong.
+        what: String,
+    },
     /// The source could not be read.
     #[error("the samples could not be read: {0}")]
     Unreadable(String),

@@ -1,15 +1,28 @@
+//! Samples of many targets, with one writer.
+
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::bytes::Reader;
-use crate::column::{self, WHOLE_MAX};
-use crate::{Labels, Matcher, SampleSource, Series, SourceError, is_stale};
-
-/// How many scrapes are gathered before they are compressed.
-pub(crate) const CHUNK_LEN: usize = 256;
+use crate::Labels;
+use crate::block::{Block, BlockError};
+use crate::block_index::{CatalogueMark, TIME_MAX_MS};
+use crate::store_catalogue::Catalogue;
+use crate::store_head::Head;
 
 /// Names a target within the [`Store`] that gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetId(pub(crate) u32);
+
+/// What became of a scrape that was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It is later than all others of its target.
+    New,
+    /// It came late, and was put in its place.
+    Late,
+    /// The store had it already, bit for bit; nothing changed.
+    Duplicate,
+}
 
 /// Why a scrape was not appended. The store is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,12 +38,23 @@ pub enum AppendError {
         /// Values given.
         values: usize,
     },
-    /// The scrape is a duplicate, or older than the last one.
-    #[error("a scrape at {t_ms} ms does not come after the last one at {last_ms} ms")]
-    NotLater {
+    /// The scrape is older than the last one by more than the store accepts.
+    #[error(
+        "a scrape at {t_ms} ms is {} ms older than the last one of its target at {last_ms} ms; at most {window_ms} ms are accepted: did the clock jump backwards?",
+        .last_ms - .t_ms
+    )]
+    TooLate {
         /// The time of the last scrape, in milliseconds since the Unix epoch.
         last_ms: i64,
         /// The time of the refused one.
+        t_ms: i64,
+        /// How late a scrape may be, in milliseconds.
+        window_ms: i64,
+    },
+    /// There is a scrape of the same time with other values.
+    #[error("the store has another scrape of the same target at {t_ms} ms, with other values")]
+    Conflict {
+        /// The time of both.
         t_ms: i64,
     },
     /// The time lies beyond ±2⁵³ ms.
@@ -38,401 +62,253 @@ pub enum AppendError {
     TimeOutOfRange(i64),
 }
 
-/// Up to [`CHUNK_LEN`] scrapes of one target, column by column; the first column is the times.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Chunk {
-    pub(crate) first_ms: i64,
-    pub(crate) last_ms: i64,
-    pub(crate) count: u32,
-    /// Where each column ends in `data`.
-    pub(crate) ends: Box<[u32]>,
-    pub(crate) data: Box<[u8]>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Target {
-    pub(crate) series: Vec<Labels>,
-    pub(crate) chunks: Vec<Chunk>,
-    pub(crate) head_times_ms: Vec<i64>,
-    /// Row by row, so that appending is one copy.
-    pub(crate) head_values: Vec<f64>,
-}
-
-/// Samples in memory, compressed by target, with one writer.
+/// Samples in memory or in block files, with one writer.
 ///
 /// All series of a target share one timestamp per scrape. A series that was absent from a scrape
-/// gets [`STALE_NAN`](crate::STALE_NAN) there.
+/// gets [`STALE_NAN`](crate::STALE_NAN) there. The latest scrapes are kept as they are; two hours
+/// after two hours they are sealed in compressed [`Block`]s.
 #[derive(Debug, Clone, Default)]
 pub struct Store {
-    pub(crate) targets: Vec<Target>,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) heads: Vec<Head>,
+    pub(crate) blocks: Vec<Arc<Block>>,
+    /// The blocks from here on were sealed since the last [`Store::take_sealed`].
+    pub(crate) taken: usize,
+    /// How late a scrape may be.
+    pub(crate) window_ms: i64,
+    pub(crate) seal: crate::store_seal::SealState,
 }
 
 impl Store {
-    /// A store without targets.
+    /// A store without targets, which takes scrapes in the order of their times only.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// A store without targets, which takes scrapes that are late by at most `window_ms`
+    /// milliseconds against the last one of their target. A negative window counts as none.
+    #[must_use]
+    pub fn with_out_of_order(window_ms: i64) -> Self {
+        Self { window_ms: window_ms.clamp(0, TIME_MAX_MS), ..Self::default() }
+    }
+
     /// Registers what one scrape reads, in the order in which values will be given.
     ///
     /// Labels may occur in several targets, such as before and after a change of the target's
-    /// series; [`SampleSource::select`] joins them in time.
+    /// series; [`SampleSource`](crate::SampleSource) joins them in time.
     pub fn add_target(&mut self, series: Vec<Labels>) -> TargetId {
-        let id = TargetId(self.targets.len() as u32);
-        self.targets.push(Target::new(series));
-        id
+        let number = Arc::make_mut(&mut self.catalogue).add(series);
+        self.heads.push(Head::default());
+        TargetId(number)
     }
 
     /// Appends one scrape: one time for all series of the target, in milliseconds since the Unix
     /// epoch, and one value for each series. Any value is taken, NaN too.
     ///
     /// # Errors
-    /// When the number of values is wrong, or the time is not later than that of the target's last
-    /// scrape. The store is then unchanged.
+    /// When the number of values is wrong, or the time is older than that of the target's last
+    /// scrape by more than the store accepts, or the store has other values for that time. The
+    /// store is then unchanged.
     pub fn append(
         &mut self,
         target: TargetId,
         t_ms: i64,
         values: &[f64],
-    ) -> Result<(), AppendError> {
-        self.check(target, t_ms, values.len())?;
-        let target = &mut self.targets[target.0 as usize];
-        target.head_times_ms.push(t_ms);
-        target.head_values.extend_from_slice(values);
-        if target.head_times_ms.len() == CHUNK_LEN {
-            target.seal();
+    ) -> Result<Appended, AppendError> {
+        let appended = self.check(target, t_ms, values)?;
+        if appended != Appended::Duplicate {
+            self.heads[target.0 as usize].insert(t_ms, values);
+            self.note(t_ms, values.len());
         }
-        Ok(())
+        Ok(appended)
     }
 
-    /// What [`Store::append`] would refuse.
+    /// What [`Store::append`] would do.
     pub(crate) fn check(
         &self,
         target: TargetId,
         t_ms: i64,
-        values: usize,
-    ) -> Result<(), AppendError> {
-        let known = self.targets.get(target.0 as usize);
-        let target = known.ok_or(AppendError::UnknownTarget(target.0))?;
+        values: &[f64],
+    ) -> Result<Appended, AppendError> {
+        let known = self.catalogue.get(target.0).zip(self.heads.get(target.0 as usize));
+        let (target, head) = known.ok_or(AppendError::UnknownTarget(target.0))?;
         let series = target.series.len();
-        if values != series {
-            return Err(AppendError::WrongLength { series, values });
+        if values.len() != series {
+            return Err(AppendError::WrongLength { series, values: values.len() });
         }
-        if t_ms.abs_diff(0) > WHOLE_MAX as u64 {
+        if t_ms.abs_diff(0) > TIME_MAX_MS as u64 {
             return Err(AppendError::TimeOutOfRange(t_ms));
         }
-        match target.last_ms() {
-            Some(last_ms) if t_ms <= last_ms => Err(AppendError::NotLater { last_ms, t_ms }),
-            _ => Ok(()),
+        match head.last_ms() {
+            Some(last_ms) if t_ms < last_ms - self.window_ms => {
+                Err(AppendError::TooLate { last_ms, t_ms, window_ms: self.window_ms })
+            }
+            Some(last_ms) if t_ms <= last_ms => match head.row_at(t_ms, series) {
+                None if head.sealed_until_ms.is_none_or(|sealed| t_ms > sealed) => {
+                    Ok(Appended::Late)
+                }
+                Some(row) if same_bits(row, values) => Ok(Appended::Duplicate),
+                _ => Err(AppendError::Conflict { t_ms }),
+            },
+            _ => Ok(Appended::New),
         }
     }
 
     /// All series' labels, target by target.
     pub fn series(&self) -> impl Iterator<Item = &Labels> {
-        self.targets.iter().flat_map(|target| &target.series)
+        self.catalogue.targets().iter().flat_map(|target| &target.series)
+    }
+
+    /// All targets with the labels of their series, in the order in which they were added.
+    pub fn targets(&self) -> impl Iterator<Item = (TargetId, &[Labels])> {
+        let targets = (0_u32..).zip(self.catalogue.targets());
+        targets.map(|(number, target)| (TargetId(number), target.series.as_slice()))
     }
 
     /// How many samples there are, staleness markers included.
     #[must_use]
     pub fn sample_count(&self) -> u64 {
-        self.targets.iter().map(|t| t.scrapes() * t.series.len() as u64).sum()
+        let sealed: u64 = self.blocks.iter().map(|block| block.sample_count()).sum();
+        sealed + self.heads.iter().map(|head| head.values.len() as u64).sum::<u64>()
     }
 
     /// How many scrapes were appended to all targets together.
     #[must_use]
     pub fn scrape_count(&self) -> u64 {
-        self.targets.iter().map(Target::scrapes).sum()
+        let sealed: u64 = self.blocks.iter().map(|block| block.scrape_count()).sum();
+        sealed + self.heads.iter().map(|head| head.times_ms.len() as u64).sum::<u64>()
     }
 
     /// The times of the first and the last scrape, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn extent_ms(&self) -> Option<(i64, i64)> {
-        let first = self.targets.iter().filter_map(Target::first_ms).min()?;
-        let last = self.targets.iter().filter_map(Target::last_ms).max()?;
-        Some((first, last))
+        let sealed = self.blocks.iter().filter_map(|block| block.extent_ms());
+        let heads = self.heads.iter().filter_map(Head::extent_ms);
+        sealed.chain(heads).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
     /// Bytes held for samples, compressed and not yet compressed; labels do not count.
     #[must_use]
     pub fn sample_bytes(&self) -> usize {
-        self.targets.iter().map(Target::sample_bytes).sum()
-    }
-}
-
-impl Target {
-    pub(crate) fn new(series: Vec<Labels>) -> Self {
-        Self { series, chunks: Vec::new(), head_times_ms: Vec::new(), head_values: Vec::new() }
+        let sealed: u64 = self.blocks.iter().map(|block| block.byte_length()).sum();
+        sealed as usize + self.heads.iter().map(Head::byte_length).sum::<usize>()
     }
 
-    fn scrapes(&self) -> u64 {
-        let sealed: u64 = self.chunks.iter().map(|chunk| u64::from(chunk.count)).sum();
-        sealed + self.head_times_ms.len() as u64
+    /// The sealed blocks, in the order in which they were sealed or added.
+    #[must_use]
+    pub fn blocks(&self) -> &[Arc<Block>] {
+        &self.blocks
     }
 
-    fn first_ms(&self) -> Option<i64> {
-        self.chunks.first().map(|c| c.first_ms).or_else(|| self.head_times_ms.first().copied())
+    /// Takes out the blocks that were sealed since the last call, such as to write them into files.
+    /// The store lacks their samples until they come back with [`Store::add_block`], which must be
+    /// before the next scrape is appended.
+    pub fn take_sealed(&mut self) -> Vec<Arc<Block>> {
+        self.blocks.split_off(self.taken.min(self.blocks.len()))
     }
 
-    pub(crate) fn last_ms(&self) -> Option<i64> {
-        self.head_times_ms.last().copied().or_else(|| self.chunks.last().map(|c| c.last_ms))
-    }
-
-    fn sample_bytes(&self) -> usize {
-        let sealed: usize = self
-            .chunks
-            .iter()
-            .map(|c| size_of::<Chunk>() + c.data.len() + c.ends.len() * size_of::<u32>())
-            .sum();
-        sealed + (self.head_times_ms.capacity() + self.head_values.capacity()) * size_of::<f64>()
-    }
-
-    fn seal(&mut self) {
-        if let Some(chunk) = self.head_chunk() {
-            self.chunks.push(chunk);
+    /// Adds a sealed block of this store. Blocks must be added in the order in which they were
+    /// sealed: by the start of their window, and within one window by their sequence.
+    ///
+    /// # Errors
+    /// When the block was made with other targets, or its rows are not later than those that the
+    /// store has. The store is then unchanged.
+    pub fn add_block(&mut self, block: Block) -> Result<(), BlockError> {
+        self.check_block(&block)?;
+        for target in block.targets() {
+            let head = &mut self.heads[target.id as usize];
+            head.sealed_until_ms = head.sealed_until_ms.max(Some(target.last_ms));
         }
-        self.head_times_ms.clear();
-        self.head_values.clear();
+        self.note_block(&block);
+        self.blocks.push(Arc::new(block));
+        self.taken = self.blocks.len();
+        Ok(())
     }
 
-    /// The head in compressed form; `None` when it is empty.
-    pub(crate) fn head_chunk(&self) -> Option<Chunk> {
-        let (first_ms, last_ms) = (*self.head_times_ms.first()?, *self.head_times_ms.last()?);
-        let width = self.series.len();
-        let mut data = Vec::new();
-        let mut ends = Vec::with_capacity(width + 1);
-        column::encode_whole(&self.head_times_ms, &mut data);
-        ends.push(data.len() as u32);
-        let mut values = Vec::with_capacity(self.head_times_ms.len());
-        let mut scratch = Vec::with_capacity(self.head_times_ms.len());
-        for series in 0..width {
-            values.clear();
-            values.extend(self.head_values.iter().skip(series).step_by(width));
-            column::encode(&values, &mut scratch, &mut data);
-            ends.push(data.len() as u32);
+    pub(crate) fn check_block(&self, block: &Block) -> Result<(), BlockError> {
+        let mark: CatalogueMark = block.index().catalogue;
+        if self.catalogue.mark(mark.targets) != Some(mark) {
+            return Err(BlockError::ForeignTargets(block.name().to_owned()));
         }
-        let count = self.head_times_ms.len() as u32;
-        Some(Chunk { first_ms, last_ms, count, ends: ends.into(), data: data.into() })
-    }
-
-    fn times_within(&self, start_ms: i64, end_ms: i64) -> Option<Vec<i64>> {
-        let mut times = Vec::new();
-        for chunk in self.chunks.iter().filter(|c| c.overlaps(start_ms, end_ms)) {
-            chunk.decode_times(&mut times)?;
-        }
-        times.extend_from_slice(&self.head_times_ms);
-        Some(times)
-    }
-
-    fn values_within(&self, series: usize, start_ms: i64, end_ms: i64) -> Option<Vec<f64>> {
-        let mut values = Vec::new();
-        for chunk in self.chunks.iter().filter(|c| c.overlaps(start_ms, end_ms)) {
-            chunk.decode_values(series, &mut values)?;
-        }
-        values.extend(self.head_values.iter().skip(series).step_by(self.series.len()));
-        Some(values)
-    }
-
-    fn select_into(
-        &self,
-        matchers: &[Matcher],
-        (start_ms, end_ms): (i64, i64),
-        found: &mut Vec<Series>,
-    ) -> Result<(), SourceError> {
-        if self.first_ms().is_none_or(|first| first > end_ms)
-            || self.last_ms().is_none_or(|last| last <= start_ms)
-        {
-            return Ok(());
-        }
-        let damaged = || SourceError::Unreadable("a compressed chunk is malformed".to_owned());
-        let mut shared: Option<(Arc<Vec<i64>>, std::ops::Range<usize>)> = None;
-        for (index, labels) in self.series.iter().enumerate() {
-            if !matchers.iter().all(|m| m.accepts_labels(labels)) {
-                continue;
+        for target in block.targets() {
+            // What was sealed last is taken out and added again: only other blocks count.
+            let before = self.blocks.iter().rev();
+            let last = before.filter_map(|b| b.target(target.id)).map(|t| t.last_ms).next();
+            let head = &self.heads[target.id as usize];
+            let overlaps_head = head.times_ms.first().is_some_and(|t| *t <= target.last_ms);
+            if let Some(last_ms) = last.filter(|last_ms| *last_ms >= target.first_ms) {
+                return Err(overlap(block, target.id, target.first_ms, last_ms));
             }
-            if shared.is_none() {
-                let mut times = self.times_within(start_ms, end_ms).ok_or_else(damaged)?;
-                let low = times.partition_point(|t| *t <= start_ms);
-                let high = times.partition_point(|t| *t <= end_ms).max(low);
-                times.truncate(high);
-                times.drain(..low);
-                shared = Some((Arc::new(times), low..high));
+            if overlaps_head {
+                return Err(overlap(block, target.id, target.first_ms, head.times_ms[0]));
             }
-            let Some((times, range)) = &shared else { continue };
-            if times.is_empty() {
-                return Ok(());
-            }
-            let mut values = self.values_within(index, start_ms, end_ms).ok_or_else(damaged)?;
-            values.truncate(range.end);
-            values.drain(..range.start);
-            found.push(Series::trusted(labels.clone(), Arc::clone(times), values));
         }
         Ok(())
     }
-}
 
-impl Chunk {
-    fn overlaps(&self, start_ms: i64, end_ms: i64) -> bool {
-        self.last_ms > start_ms && self.first_ms <= end_ms
-    }
-
-    fn column(&self, index: usize) -> Option<&[u8]> {
-        let start = if index == 0 { 0 } else { *self.ends.get(index - 1)? as usize };
-        self.data.get(start..*self.ends.get(index)? as usize)
-    }
-
-    pub(crate) fn decode_times(&self, times: &mut Vec<i64>) -> Option<()> {
-        let mut reader = Reader::new(self.column(0)?);
-        column::decode_whole(&mut reader, self.count as usize, |time| times.push(time))?;
-        (reader.remaining() == 0).then_some(())
-    }
-
-    pub(crate) fn decode_values(&self, series: usize, values: &mut Vec<f64>) -> Option<()> {
-        column::decode(self.column(series + 1)?, self.count as usize, values)
-    }
-}
-
-impl SampleSource for Store {
-    fn select(
-        &self,
-        matchers: &[Matcher],
-        start_ms: i64,
-        end_ms: i64,
-    ) -> Result<Vec<Series>, SourceError> {
-        let mut found = Vec::new();
-        for target in &self.targets {
-            target.select_into(matchers, (start_ms, end_ms), &mut found)?;
+    /// Puts a block in the place of several that it holds the samples of, as
+    /// [`Block::merge`] gives it.
+    ///
+    /// # Errors
+    /// When the block was made with other targets, or does not fit between those before and after.
+    /// The store is then unchanged.
+    ///
+    /// # Panics
+    /// When there are no such blocks.
+    pub fn replace_blocks(&mut self, range: Range<usize>, block: Block) -> Result<(), BlockError> {
+        let mark = block.index().catalogue;
+        if self.catalogue.mark(mark.targets) != Some(mark) {
+            return Err(BlockError::ForeignTargets(block.name().to_owned()));
         }
-        // The sort is stable: of two targets with the same series, the later one stays later.
-        found.sort_by(|a, b| a.labels().cmp(b.labels()));
-        Ok(join_equal_labels(found))
-    }
-}
-
-fn join_equal_labels(sorted: Vec<Series>) -> Vec<Series> {
-    let mut joined: Vec<Series> = Vec::with_capacity(sorted.len());
-    for series in sorted {
-        match joined.last_mut() {
-            Some(last) if last.labels() == series.labels() => *last = join(last, &series),
-            _ => joined.push(series),
-        }
-    }
-    joined
-}
-
-/// Joins two parts of a series in time; at the same time the later target counts, unless it only
-/// has a staleness marker.
-fn join(earlier: &Series, later: &Series) -> Series {
-    let mut samples: Vec<(i64, f64)> = earlier
-        .times_ms()
-        .iter()
-        .copied()
-        .zip(earlier.values().iter().copied())
-        .chain(later.times_ms().iter().copied().zip(later.values().iter().copied()))
-        .collect();
-    samples.sort_by_key(|(time, _)| *time);
-    let mut times = Vec::with_capacity(samples.len());
-    let mut values: Vec<f64> = Vec::with_capacity(samples.len());
-    for (time, value) in samples {
-        match (times.last() == Some(&time), values.last_mut()) {
-            (true, Some(kept)) if !is_stale(value) => *kept = value,
-            (true, _) => {}
-            (false, _) => {
-                times.push(time);
-                values.push(value);
+        let (before, after) = (&self.blocks[..range.start], &self.blocks[range.end..]);
+        for target in block.targets() {
+            let last = before.iter().rev().find_map(|b| b.target(target.id)).map(|t| t.last_ms);
+            if let Some(last_ms) = last.filter(|last_ms| *last_ms >= target.first_ms) {
+                return Err(overlap(&block, target.id, target.first_ms, last_ms));
+            }
+            let next = after.iter().find_map(|b| b.target(target.id)).map(|t| t.first_ms);
+            if let Some(next_ms) = next.filter(|next_ms| *next_ms <= target.last_ms) {
+                return Err(overlap(&block, target.id, next_ms, target.last_ms));
             }
         }
+        self.taken = (self.taken.max(range.end) - range.len()) + 1;
+        self.blocks.splice(range, [Arc::new(block)]);
+        Ok(())
     }
-    Series::trusted(earlier.labels().clone(), Arc::new(times), values)
+
+    /// Removes and gives the blocks that end at `t_ms` or before, in milliseconds since the Unix
+    /// epoch. That their scrapes are known to be late stays.
+    pub fn remove_blocks_before(&mut self, t_ms: i64) -> Vec<Arc<Block>> {
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            self.blocks.drain(..).partition(|block| block.end_ms() <= t_ms);
+        self.taken = self.taken.saturating_sub(gone.len());
+        self.blocks = kept;
+        gone
+    }
+
+    /// Up to when the scrapes of a target are in blocks, in milliseconds since the Unix epoch. A
+    /// replay of logged scrapes leaves out what is not later.
+    #[must_use]
+    pub fn sealed_until_ms(&self, target: TargetId) -> Option<i64> {
+        self.heads.get(target.0 as usize)?.sealed_until_ms
+    }
+
+    /// The scrapes that are not in a block yet: of each target in time. The last scrape of a target
+    /// is always among them.
+    pub fn head_rows(&self) -> impl Iterator<Item = (TargetId, i64, &[f64])> {
+        let heads = (0_u32..).zip(&self.heads);
+        heads.flat_map(|(number, head)| head.rows().map(move |(t, v)| (TargetId(number), t, v)))
+    }
+}
+
+fn overlap(block: &Block, target: u32, first_ms: i64, last_ms: i64) -> BlockError {
+    BlockError::Overlaps { block: block.name().to_owned(), target, first_ms, last_ms }
+}
+
+fn same_bits(one: &[f64], other: &[f64]) -> bool {
+    one.iter().zip(other).all(|(a, b)| a.to_bits() == b.to_bits())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{AppendError, CHUNK_LEN, Store, TargetId};
-    use crate::{Labels, Matcher, STALE_NAN, SampleSource};
-    use proptest::prelude::*;
-
-    fn up(instance: &str) -> Labels {
-        Labels::metric("up", &[("instance", instance)])
-    }
-
-    #[test]
-    fn refused_scrapes_change_nothing() {
-        let mut store = Store::new();
-        let target = store.add_target(vec![up("a"), up("b")]);
-        store.append(target, 10, &[1.0, 2.0]).unwrap();
-        let refusals = [
-            (target, 10, vec![3.0, 4.0], AppendError::NotLater { last_ms: 10, t_ms: 10 }),
-            (target, 9, vec![3.0, 4.0], AppendError::NotLater { last_ms: 10, t_ms: 9 }),
-            (target, 11, vec![3.0], AppendError::WrongLength { series: 2, values: 1 }),
-            (TargetId(7), 11, vec![3.0, 4.0], AppendError::UnknownTarget(7)),
-            (target, i64::MAX, vec![3.0, 4.0], AppendError::TimeOutOfRange(i64::MAX)),
-        ];
-        let before = store.encode();
-        for (target, t_ms, values, expected) in refusals {
-            assert_eq!(store.append(target, t_ms, &values), Err(expected));
-        }
-        assert_eq!(store.encode(), before);
-    }
-
-    #[test]
-    fn a_series_of_two_targets_is_one_series() {
-        let mut store = Store::new();
-        let before = store.add_target(vec![up("a")]);
-        let after = store.add_target(vec![up("a"), up("b")]);
-        store.append(before, 10, &[1.0]).unwrap();
-        store.append(before, 20, &[2.0]).unwrap();
-        store.append(after, 20, &[STALE_NAN, 0.0]).unwrap();
-        store.append(after, 30, &[3.0, 0.0]).unwrap();
-        let found = store.select(&[Matcher::equal("instance", "a")], 0, 100).unwrap();
-        assert_eq!(found.len(), 1);
-        assert_eq!(
-            (found[0].times_ms(), found[0].values()),
-            (&[10, 20, 30][..], &[1.0, 2.0, 3.0][..])
-        );
-    }
-
-    #[test]
-    fn a_store_counts_what_it_holds() {
-        let mut store = Store::new();
-        let target = store.add_target(vec![up("a"), up("b")]);
-        for n in 0..600 {
-            store.append(target, n * 15_000, &[1.0, n as f64]).unwrap();
-        }
-        assert_eq!((store.sample_count(), store.scrape_count()), (1_200, 600));
-        assert_eq!(store.extent_ms(), Some((0, 599 * 15_000)));
-        assert_eq!(Store::new().extent_ms(), None);
-    }
-
-    #[test]
-    fn whole_numbers_take_less_than_two_bytes_a_sample() {
-        let mut store = Store::new();
-        let target = store.add_target((0..9).map(|n| up(&n.to_string())).collect());
-        for n in 0..(40 * CHUNK_LEN as i64) {
-            let values: Vec<f64> =
-                (0..9).map(|s| ((n * 7 + n * n % 13 * s) % 100_000) as f64).collect();
-            store.append(target, n * 15_000, &values).unwrap();
-        }
-        let bytes_per_sample = store.encode().len() as f64 / store.sample_count() as f64;
-        assert!(bytes_per_sample < 2.0, "{bytes_per_sample}");
-    }
-
-    proptest! {
-        #[test]
-        fn any_window_holds_exactly_its_samples(
-            count in 0_i64..700, start in -10_i64..710, length in -5_i64..710,
-        ) {
-            let mut store = Store::new();
-            let target = store.add_target(vec![up("a"), up("b")]);
-            for n in 0..count {
-                store.append(target, n, &[n as f64, -(n as f64) / 8.0]).unwrap();
-            }
-            let found = store.select(&[Matcher::equal("instance", "b")], start, start + length).unwrap();
-            let expected: Vec<i64> = (0..count).filter(|t| *t > start && *t <= start + length).collect();
-            let times: Vec<i64> = found.iter().flat_map(|s| s.times_ms().to_vec()).collect();
-            let values: Vec<f64> = found.iter().flat_map(|s| s.values().to_vec()).collect();
-            prop_assert_eq!(&times, &expected);
-            prop_assert_eq!(values, expected.iter().map(|t| -(*t as f64) / 8.0).collect::<Vec<_>>());
-        }
-    }
-}
+mod tests;

@@ -50,7 +50,8 @@ impl Scraper {
             }
             Answer::Vanished => return Ok(()),
         }
-        self.store.append(target, now.unix_millis(), &self.values)
+        self.store.append(target, now.unix_millis(), &self.values)?;
+        Ok(())
     }
 }
 
