@@ -5,7 +5,7 @@ use definition::{Deadline, OnFail, Phase, Side};
 
 use crate::{
     ApprovalFact, Context, DeploymentFacts, EarlierPass, Finding, Judgement, PhaseEvaluation,
-    StoredRecord, Waiver, WaiverNote, kinds,
+    Question, StoredRecord, Waiver, WaiverNote, kinds,
 };
 
 /// Everything that one track of one phase is judged by.
@@ -53,6 +53,18 @@ impl<'a> PhaseFacts<'a> {
             earlier: self.earlier.get(&gate.id).map_or(&[], Vec::as_slice),
         }
     }
+}
+
+/// What the server of a gate still has to be asked before the gate can be judged: with no record
+/// of answers everything, after they were collected nothing. Gates without a server ask nothing.
+#[must_use]
+pub fn questions(facts: &PhaseFacts<'_>, gate: &definition::Gate) -> Vec<Question> {
+    questions_of(&facts.context(gate))
+}
+
+pub(crate) fn questions_of(context: &Context<'_>) -> Vec<Question> {
+    let gate = kinds::parse(context.gate, context.phase);
+    gate.map_or_else(|_| Vec::new(), |gate| gate.judge(context).unanswered)
 }
 
 /// Judges one gate.

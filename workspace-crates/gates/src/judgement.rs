@@ -1,6 +1,6 @@
 use base::{Digest, Outcome};
 
-use crate::{Context, Coverage, Explanation, Finding, Measure, SoakProgress};
+use crate::{Context, Coverage, Explanation, Finding, Measure, Question, SoakProgress};
 
 /// What a kind says about its gate; shared code makes a [`Finding`] of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,8 @@ pub struct Judgement {
     pub evidence: Vec<Digest>,
     /// What explains it further.
     pub explanation: Explanation,
+    /// What a server has to be asked before the judgement counts; it is inconclusive until then.
+    pub unanswered: Vec<Question>,
 }
 
 impl Judgement {
@@ -33,6 +35,7 @@ impl Judgement {
             soak: None,
             evidence: Vec::new(),
             explanation: Explanation::default(),
+            unanswered: Vec::new(),
         }
     }
 

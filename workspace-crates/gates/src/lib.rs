@@ -14,6 +14,7 @@ mod measure;
 mod need;
 mod query;
 mod reading;
+mod server;
 
 pub mod soak;
 #[cfg(test)]
@@ -30,8 +31,12 @@ pub use facts::{ApprovalFact, Context, DeploymentFacts, EarlierPass, StoredRecor
 pub use finding::{
     Break, Coverage, Explanation, Finding, Measure, Point, Relation, Series, SoakProgress,
 };
-pub use judge::{PhaseFacts, judge_gate, judge_phase};
+pub use judge::{PhaseFacts, judge_gate, judge_phase, questions};
 pub use judgement::Judgement;
 pub use kinds::{Gate, GateLint, KindInfo, ParamInfo, parse, reference_markdown, registry};
 pub use need::Need;
+pub use server::{
+    Answer, AnsweredSeries, Question, SERVER_RECORD, ServerBody, ServerProblem, ServerProblemKind,
+    dialect_notes,
+};
 pub use waiver::{Waiver, WaiverScope};

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use base::{Digest, Duration, Outcome};
+use base::{Duration, Outcome};
 use diagnostics::{Diagnostic, codes};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::kinds::OnMissing;
 use crate::query::{self, GateQuery, Purpose};
-use crate::reading::{Grid, Reader, Values, coverage};
+use crate::reading::{Grid, Reader, Source, Values, coverage};
 use crate::thin::thin;
 use crate::window::{Span, Window};
 use crate::{Context, Coverage, Explanation, Judgement, Need, Point, Series, text};
@@ -95,6 +95,8 @@ pub(crate) struct Measurement {
     pub(crate) step: Duration,
     pub(crate) unit: String,
     pub(crate) evidence: EvidenceRules,
+    /// The server that is asked; the deployment's own samples when none is named.
+    pub(crate) server: Option<String>,
 }
 
 /// How much missing data is tolerated.
@@ -194,58 +196,61 @@ pub(crate) struct Measured {
     pub(crate) coverage: Coverage,
     pub(crate) grid: Grid,
     pub(crate) values: Values,
-    pub(crate) evidence: Vec<Digest>,
     pub(crate) explanation: Explanation,
 }
 
 impl Measurement {
     pub(crate) fn needs(&self) -> Vec<Need> {
-        let mut needs = vec![Need::Samples { metrics: self.query.metrics() }];
+        let mut needs = vec![Need::measured(self.server.as_deref(), self.query.metrics())];
         if let Window::AfterEvent(after) = &self.window {
             needs.push(Need::Events { names: vec![after.after_event.clone()] });
         }
         needs
     }
 
-    /// Measures, or says why that is not possible.
-    pub(crate) fn measure(&self, context: &Context<'_>) -> Result<Measured, Box<Judgement>> {
+    /// Measures and concludes from what was measured, or says why that is not possible.
+    pub(crate) fn judge(
+        &self,
+        context: &Context<'_>,
+        conclude: impl FnOnce(Measured) -> Judgement,
+    ) -> Judgement {
         let missing =
-            |reason: String| Box::new(Judgement::new(self.evidence.on_missing.outcome(), reason));
+            |reason: &str| Judgement::new(self.evidence.on_missing.outcome(), reason.to_owned());
         let Some(deployment) = &context.deployment else {
-            return Err(missing("Nothing is deployed, so there is nothing to measure.".to_owned()));
+            return missing("Nothing is deployed, so there is nothing to measure.");
         };
-        let span = self.window.resolve(context, deployment, self.warm_up, self.query.reach)?;
-        let Some(samples) = deployment.samples else {
-            return Err(missing("No samples of the deployment were collected.".to_owned()));
+        let span = self.window.resolve(context, deployment, self.warm_up, self.query.reach);
+        let span = match span {
+            Ok(span) => span,
+            Err(none_yet) => return *none_yet,
+        };
+        let Some(source) = Source::of(context, deployment, self.server.as_deref()) else {
+            return missing("No samples of the deployment were collected.");
         };
         let scrape = deployment.scrape_interval;
         let staleness = self.evidence.max_staleness(scrape);
-        let reader = Reader::new(samples, staleness, self.evidence.min_coverage());
+        let reader = Reader::new(source.answers(), staleness, self.evidence.min_coverage());
         let grid = Grid::new(span.from, span.until, self.step);
-        let mut values = reader.values(&self.query, grid).map_err(|e| {
-            let judgement = Judgement::error(format!("The query could not be evaluated: {e}."));
-            Box::new(judgement.resting_on(deployment.samples_digest))
-        })?;
+        let mut values = match reader.values(&self.query, grid) {
+            Ok(values) => values,
+            Err(e) => {
+                let reason = format!("The query could not be evaluated: {e}.");
+                return source.attest(Judgement::new(e.outcome(), reason));
+            }
+        };
         for (index, value) in values.iter_mut().enumerate() {
             if grid.at(index) < span.data_from {
                 *value = None;
             }
         }
-        let mut evidence: Vec<Digest> = deployment.samples_digest.into_iter().collect();
+        let mut judgement = conclude(self.reduced(values, grid, span, scrape));
         if matches!(self.window, Window::AfterEvent(_)) {
-            evidence.extend(deployment.events_digest);
+            judgement = judgement.resting_on(deployment.events_digest);
         }
-        Ok(self.reduced(values, grid, span, scrape, evidence))
+        source.attest(judgement)
     }
 
-    fn reduced(
-        &self,
-        values: Values,
-        grid: Grid,
-        span: Span,
-        scrape: Duration,
-        evidence: Vec<Digest>,
-    ) -> Measured {
+    fn reduced(&self, values: Values, grid: Grid, span: Span, scrape: Duration) -> Measured {
         let coverage = coverage(&values, grid, span.until, span.warm_up);
         let value = self.reduce.apply(&values);
         let explanation = Explanation {
@@ -254,7 +259,7 @@ impl Measurement {
             ..Explanation::default()
         };
         let shortfall = self.shortfall(&values, grid, &coverage, scrape);
-        Measured { value, shortfall, coverage, grid, values, evidence, explanation }
+        Measured { value, shortfall, coverage, grid, values, explanation }
     }
 
     fn steps(&self, coverage: &Coverage, value: Option<f64>) -> Vec<String> {

@@ -1,5 +1,7 @@
 use serde::Serialize;
 
+use crate::Question;
+
 /// What a gate needs to be judged. Collectors gather exactly this.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case", tag = "need")]
@@ -8,6 +10,14 @@ pub enum Need {
     Samples {
         /// Metric names, sorted; empty when a query selects by other labels only.
         metrics: Vec<String>,
+    },
+    /// Answers of a Prometheus-compatible server.
+    Server {
+        /// Its name in the pipeline.
+        server: String,
+        /// What it has to be asked. A gate that was only parsed does not know yet: the deployment
+        /// and the instant say which times are asked about.
+        questions: Vec<Question>,
     },
     /// Events of the deployment.
     Events {
@@ -44,4 +54,14 @@ pub enum Need {
     },
     /// Earlier passing evaluations of the same gate.
     Earlier,
+}
+
+impl Need {
+    /// What a gate needs that measures `metrics`: from `server`, or from the deployment itself.
+    pub(crate) fn measured(server: Option<&str>, metrics: Vec<String>) -> Self {
+        match server {
+            Some(server) => Self::Server { server: server.to_owned(), questions: Vec::new() },
+            None => Self::Samples { metrics },
+        }
+    }
 }

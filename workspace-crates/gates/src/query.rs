@@ -3,7 +3,7 @@
 use base::Duration;
 use diagnostics::{Diagnostic, codes};
 use promql::{Query, ValueKind};
-use promql_parser::label::MatchOp;
+use promql_parser::label::{MatchOp, Matcher as Labelled};
 use promql_parser::parser::{
     AtModifier, BinaryExpr, Call, Expr, Offset, SubqueryExpr, VectorSelector, value::ValueType,
 };
@@ -81,7 +81,7 @@ pub(crate) enum Presence {
 /// A selector; a range selector needs a fresh sample just like an instant one.
 #[derive(Debug, Clone)]
 pub(crate) struct Selector {
-    /// Its text without modifiers, as a key.
+    /// Its text without modifiers.
     pub(crate) text: String,
     pub(crate) matchers: Vec<Matcher>,
     pub(crate) offset: Duration,
@@ -231,10 +231,7 @@ impl Walk<'_> {
     ) -> Option<Presence> {
         let offset = self.offset(selector.at.as_ref(), selector.offset.as_ref());
         *reach = (*reach).max(range + offset);
-        let mut bare = selector.clone();
-        bare.offset = None;
-        bare.at = None;
-        let text = bare.to_string();
+        let text = bare_text(selector);
         match matchers(selector) {
             Ok(matchers) => Some(Presence::Selector(Selector { text, matchers, offset })),
             Err(message) => {
@@ -341,6 +338,24 @@ fn side(expr: &Expr) -> Option<Query> {
         return None;
     }
     Query::parse(&text).ok()
+}
+
+/// The selector in PromQL, without its modifiers, as servers are asked.
+fn bare_text(selector: &VectorSelector) -> String {
+    let is_plain = |name: &str| {
+        let mut chars = name.chars();
+        chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_' || c == ':')
+            && chars.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+    };
+    let plain = selector.name.as_deref().filter(|name| is_plain(name));
+    let quoted = selector.name.as_deref().filter(|name| !is_plain(name));
+    let named = quoted.map(|name| Labelled::new(MatchOp::Equal, METRIC_NAME, name).to_string());
+    let others = selector.matchers.matchers.iter().map(ToString::to_string);
+    let matchers = named.into_iter().chain(others).collect::<Vec<_>>().join(",");
+    match (plain, matchers.is_empty()) {
+        (Some(name), true) => name.to_owned(),
+        (name, _) => format!("{}{{{matchers}}}", name.unwrap_or_default()),
+    }
 }
 
 fn metric_name(selector: &VectorSelector) -> Option<String> {

@@ -1,15 +1,21 @@
 //! Evaluates queries on a grid and tells values from guesses.
 
+mod answers;
+mod recorded;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use base::{Duration, Instant};
-use promql::{EvalError, Limits, Query};
-use samples::SampleSource;
+use promql::EvalError;
 
 use crate::Coverage;
 use crate::query::{GateQuery, Presence, Selector, Subquery};
+use crate::server::ServerProblemKind;
+
+pub(crate) use answers::{Answers, Source};
+use recorded::Recorded;
 
 /// Points in time at equal distances, in whole milliseconds as samples have them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +91,8 @@ pub(crate) enum ReadError {
     Several { query: String, count: usize, at: Instant },
     #[error("`{query}` gives {value} at {at}; a condition must give 1 or 0")]
     NotBoolean { query: String, value: f64, at: Instant },
+    #[error("the server `{server}` gave no answer that can be used: {text}")]
+    Server { server: String, kind: ServerProblemKind, text: String },
 }
 
 /// One value for each point of the grid; `None` is missing.
@@ -102,24 +110,21 @@ type FreshKey = (String, i64, Grid);
 
 /// Reads queries of one deployment. Conditions of a soak share selectors, so those are kept.
 pub(crate) struct Reader<'a> {
-    source: &'a dyn SampleSource,
+    answers: &'a dyn Answers,
     /// A sample older than this is no value.
     max_staleness: Duration,
     /// Share of a subquery's own steps that must have a value.
     min_coverage: f64,
-    limits: Limits,
     fresh: RefCell<BTreeMap<FreshKey, Rc<Vec<bool>>>>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(
-        source: &'a dyn SampleSource,
+        answers: &'a dyn Answers,
         max_staleness: Duration,
         min_coverage: f64,
     ) -> Self {
-        let limits = Limits { max_steps: 1_000_000, ..Limits::default() };
-        let fresh = RefCell::default();
-        Self { source, max_staleness, min_coverage, limits, fresh }
+        Self { answers, max_staleness, min_coverage, fresh: RefCell::default() }
     }
 
     /// The values of a query. A point has one when the query gives exactly one finite number there
@@ -128,7 +133,7 @@ impl<'a> Reader<'a> {
         if grid.len() == 0 {
             return Ok(Vec::new());
         }
-        let mut values = self.evaluate(&query.query, grid)?;
+        let mut values = self.answers.values(&query.query, grid)?;
         let present = self.present(&query.presence, grid)?;
         mask(&mut values, &present);
         Ok(values)
@@ -156,8 +161,8 @@ impl<'a> Reader<'a> {
         if grid.len() == 0 {
             return Ok(Vec::new());
         }
-        let left = self.evaluate(&sides.left, grid)?;
-        let right = self.evaluate(&sides.right, grid)?;
+        let left = self.answers.values(&sides.left, grid)?;
+        let right = self.answers.values(&sides.right, grid)?;
         let present = self.present(&query.presence, grid)?;
         let left_is_plain = sides.left.kind() == promql::ValueKind::Scalar;
         let truth = |((left, right), present): ((Option<f64>, Option<f64>), bool)| {
@@ -166,29 +171,6 @@ impl<'a> Reader<'a> {
             present.then(|| Truth { holds: sides.comparison.holds(left, right), value })
         };
         Ok(left.into_iter().zip(right).zip(present).map(truth).collect())
-    }
-
-    /// What the query gives, without asking how fresh it is.
-    fn evaluate(&self, query: &Query, grid: Grid) -> Result<Values, ReadError> {
-        let matrix =
-            promql::range(query, self.source, grid.from(), grid.last(), grid.step(), &self.limits)?;
-        let mut values = vec![None; grid.len()];
-        let mut taken = vec![0_u32; grid.len()];
-        for series in &matrix.series {
-            for point in &series.points {
-                let Some(index) = grid.index_of(point.t_ms) else { continue };
-                taken[index] += 1;
-                values[index] = point.value.is_finite().then_some(point.value);
-            }
-        }
-        match taken.iter().position(|count| *count > 1) {
-            None => Ok(values),
-            Some(index) => Err(ReadError::Several {
-                query: query.text().to_owned(),
-                count: taken[index] as usize,
-                at: grid.at(index),
-            }),
-        }
     }
 
     fn present(&self, presence: &Presence, grid: Grid) -> Result<Vec<bool>, ReadError> {
@@ -220,33 +202,11 @@ impl<'a> Reader<'a> {
     /// Where some series of the selector has a finite sample that is fresh: the 5 minutes that a
     /// query looks back would go on for a scraper that is dead.
     fn fresh(&self, selector: &Selector, grid: Grid) -> Result<Rc<Vec<bool>>, ReadError> {
-        let offset_ms = selector.offset.millis();
-        let key = (selector.text.clone(), offset_ms, grid);
+        let key = (selector.text.clone(), selector.offset.millis(), grid);
         if let Some(known) = self.fresh.borrow().get(&key) {
             return Ok(Rc::clone(known));
         }
-        let staleness_ms = self.max_staleness.millis();
-        let start_ms = grid.from_ms - offset_ms - staleness_ms;
-        let end_ms = grid.last().unix_millis() - offset_ms;
-        let series = self
-            .source
-            .select(&selector.matchers, start_ms, end_ms)
-            .map_err(|source| ReadError::Source { selector: selector.text.clone(), source })?;
-        let mut fresh = vec![false; grid.len()];
-        for one in &series {
-            for (time_ms, value) in one.times_ms().iter().zip(one.values()) {
-                if value.is_finite() {
-                    let seen_ms = time_ms + offset_ms;
-                    let first = grid.ceiling(seen_ms);
-                    let end = grid.ceiling(seen_ms + staleness_ms).min(grid.len());
-                    fresh[first.min(end)..end].fill(true);
-                }
-            }
-            if fresh.iter().all(|known| *known) {
-                break;
-            }
-        }
-        let fresh = Rc::new(fresh);
+        let fresh = Rc::new(self.answers.fresh(selector, grid, self.max_staleness)?);
         self.fresh.borrow_mut().insert(key, Rc::clone(&fresh));
         Ok(fresh)
     }
@@ -284,20 +244,7 @@ impl<'a> Reader<'a> {
         if grid.len() == 0 {
             return Ok(Vec::new());
         }
-        let matrix = promql::range(
-            &query.query,
-            self.source,
-            grid.from(),
-            grid.last(),
-            grid.step(),
-            &self.limits,
-        )?;
-        let mut known = vec![false; grid.len()];
-        for point in matrix.series.iter().flat_map(|series| &series.points) {
-            if let Some(index) = grid.index_of(point.t_ms) {
-                known[index] |= point.value.is_finite();
-            }
-        }
+        let mut known = self.answers.known(&query.query, grid)?;
         let present = self.present(&query.presence, grid)?;
         for (known, present) in known.iter_mut().zip(present) {
             *known &= present;

@@ -169,6 +169,11 @@ impl World {
     }
 
     pub(crate) fn judge(&self) -> Finding {
+        self.with_context(judge_gate)
+    }
+
+    /// What `look` sees in this world.
+    pub(crate) fn with_context<R>(&self, look: impl FnOnce(&Context<'_>) -> R) -> R {
         let id = DeploymentId::new("phase-1.internal.1").unwrap();
         let deployment = DeploymentFacts {
             id: &id,
@@ -188,7 +193,7 @@ impl World {
             scrape_interval: minutes(1),
             released_at: None,
         };
-        judge_gate(&Context {
+        look(&Context {
             at: self.at,
             phase: &self.phase,
             gate: &self.gate,

@@ -6,12 +6,12 @@ use diagnostics::{Diagnostic, codes, suggestion};
 use evidence::Event;
 use serde::Deserialize;
 
-use super::{Gate, KindInfo, ParamInfo};
+use super::{Gate, KindInfo, ParamInfo, common};
 use crate::measure::{self, EvidenceRules};
 use crate::query::{GateQuery, Purpose};
-use crate::reading::{Grid, Reader, Truth};
+use crate::reading::{Grid, ReadError, Reader, Source, Truth};
 use crate::thin::steps;
-use crate::{Context, DeploymentFacts, Judgement, Measure, Need, Relation, Series, text};
+use crate::{Context, Judgement, Measure, Need, Relation, Series, text};
 
 pub(super) const KIND: KindInfo = KindInfo {
     name: "drill",
@@ -62,12 +62,8 @@ const PARAMS: &[ParamInfo] = &[
         "the scrape interval",
         "Distance of the points at which the conditions are evaluated.",
     ),
-    ParamInfo::optional(
-        "counters",
-        "list of texts",
-        "none",
-        "Metrics that only ever grow although their names do not say so, as with `metric`.",
-    ),
+    common::COUNTERS,
+    common::SERVER,
 ];
 
 /// The event that confirms an injected fault; its attribute `id` names the operation.
@@ -87,6 +83,7 @@ struct Params {
     step: Option<Duration>,
     #[serde(default)]
     counters: Vec<String>,
+    server: Option<String>,
 }
 
 fn parse(gate: &definition::Gate, phase: &Phase) -> Result<Box<dyn Gate>, Vec<Diagnostic>> {
@@ -169,7 +166,7 @@ impl Gate for Drill {
         let metrics: std::collections::BTreeSet<String> =
             queries.into_iter().flatten().flat_map(GateQuery::metrics).collect();
         vec![
-            Need::Samples { metrics: metrics.into_iter().collect() },
+            Need::measured(self.params.server.as_deref(), metrics.into_iter().collect()),
             Need::Events { names: vec![CLEARED.to_owned(), INJECTED.to_owned()] },
         ]
     }
@@ -201,39 +198,39 @@ impl Gate for Drill {
             .would_change(format!("Run the operation `{operation}`."));
         };
         let times = Times { injected, cleared: event(CLEARED), end };
-        let judgement = match self.examine(deployment, &times) {
-            Ok(judgement) => judgement,
-            Err(unreadable) => *unreadable,
+        let Some(source) = Source::of(context, deployment, self.params.server.as_deref()) else {
+            return Judgement::inconclusive(
+                "No samples of the deployment were collected, so nothing is known about the response.",
+            )
+            .resting_on(deployment.events_digest);
         };
-        judgement.resting_on(deployment.samples_digest).resting_on(deployment.events_digest)
+        let judgement = match self.examine(&source, deployment.scrape_interval, &times) {
+            Ok(judgement) => judgement,
+            Err(e) => {
+                Judgement::new(e.outcome(), format!("The response could not be evaluated: {e}."))
+            }
+        };
+        source.attest(judgement.resting_on(deployment.events_digest))
     }
 }
 
 impl Drill {
     fn examine(
         &self,
-        deployment: &DeploymentFacts<'_>,
+        source: &Source<'_>,
+        scrape_interval: Duration,
         times: &Times,
-    ) -> Result<Judgement, Box<Judgement>> {
-        let Some(samples) = deployment.samples else {
-            return Err(Box::new(Judgement::inconclusive(
-                "No samples of the deployment were collected, so nothing is known about the response.",
-            )));
-        };
+    ) -> Result<Judgement, ReadError> {
         let rules = EvidenceRules::default();
-        let staleness = rules.max_staleness(deployment.scrape_interval);
-        let reader = Reader::new(samples, staleness, rules.min_coverage());
+        let staleness = rules.max_staleness(scrape_interval);
+        let reader = Reader::new(source.answers(), staleness, rules.min_coverage());
         let deadline =
             times.injected + self.params.recovered_within.max(self.params.detected_within);
         // One point before the fault shows whether the detector was already on.
-        let step = self.params.step.unwrap_or(deployment.scrape_interval);
+        let step = self.params.step.unwrap_or(scrape_interval);
         let from = times.injected - step;
         let grid = Grid::new(from, times.end.min(deadline), step);
-        let read = |query: &GateQuery| {
-            reader.truths(query, grid).map_err(|e| {
-                Box::new(Judgement::error(format!("The response could not be evaluated: {e}.")))
-            })
-        };
+        let read = |query: &GateQuery| reader.truths(query, grid);
         let detected = read(&self.detected_by)?;
         let recovered = read(&self.recovered_when)?;
         let lost = self.lost.as_ref().map(read).transpose()?;

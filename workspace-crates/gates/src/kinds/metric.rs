@@ -6,7 +6,7 @@ use diagnostics::{Diagnostic, codes};
 use serde::Deserialize;
 
 use super::records::OnMissing;
-use super::{Gate, KindInfo, ParamInfo};
+use super::{Gate, KindInfo, ParamInfo, common};
 use crate::measure::{self, EvidenceRules, Measured, Measurement, Reduce};
 use crate::query::Purpose;
 use crate::window::Window;
@@ -25,61 +25,20 @@ params = { query = "sum(rate(devnet_transactions_total[1h]))", reduce = "mean", 
 
 const PARAMS: &[ParamInfo] = &[
     ParamInfo::required("query", "PromQL", "What is measured; it must give one series."),
-    ParamInfo::required(
-        "reduce",
-        "`mean`, `min`, `max`, `last`, `quantile(q)`",
-        "How the values of the window become one.",
-    ),
-    ParamInfo::required(
-        "window",
-        "`deployment`, a duration, or `{ after_event, delay, for }`",
-        "Which time is judged: all the time of the candidate, its last part, or a time after the first event of a name.",
-    ),
-    ParamInfo::required(
-        "step",
-        "duration",
-        "Distance of the points at which the query is evaluated.",
-    ),
+    common::REDUCE,
+    common::WINDOW,
+    common::STEP,
     ParamInfo::optional("above", "number", "none", "The number must be at or above this."),
     ParamInfo::optional("below", "number", "none", "The number must be at or below this."),
     ParamInfo::optional("equals", "number", "none", "The number must be exactly this."),
-    ParamInfo::optional("unit", "text", "none", "Unit of the number, for reports."),
-    ParamInfo::optional(
-        "warm_up",
-        "duration",
-        "as far as the query looks back",
-        "Time after the start that is left out; never shorter than the query looks back.",
-    ),
-    ParamInfo::optional(
-        "min_coverage",
-        "number above 0, at most 1",
-        "0.95",
-        "Smallest share of the points that must have a value.",
-    ),
-    ParamInfo::optional(
-        "max_gap",
-        "duration",
-        "4 scrape intervals",
-        "Longest time between two values.",
-    ),
-    ParamInfo::optional(
-        "max_staleness",
-        "duration",
-        "2 scrape intervals",
-        "A sample older than this is no value.",
-    ),
-    ParamInfo::optional(
-        "on_missing",
-        "`inconclusive` or `fail`",
-        "`inconclusive`",
-        "What missing data means.",
-    ),
-    ParamInfo::optional(
-        "counters",
-        "list of texts",
-        "none",
-        "Metrics that only ever grow although their names do not end in `_total`, `_count`, `_sum` or `_bucket`; `rate` and `increase` take no others.",
-    ),
+    common::UNIT,
+    common::WARM_UP,
+    common::MIN_COVERAGE,
+    common::MAX_GAP,
+    common::MAX_STALENESS,
+    common::ON_MISSING,
+    common::COUNTERS,
+    common::SERVER,
 ];
 
 #[derive(Debug, Deserialize)]
@@ -103,6 +62,7 @@ struct Params {
     on_missing: OnMissing,
     #[serde(default)]
     counters: Vec<String>,
+    server: Option<String>,
 }
 
 fn parse(gate: &definition::Gate, _phase: &Phase) -> Result<Box<dyn Gate>, Vec<Diagnostic>> {
@@ -127,8 +87,8 @@ fn parse(gate: &definition::Gate, _phase: &Phase) -> Result<Box<dyn Gate>, Vec<D
         &mut problems,
     );
     let Some(query) = query.filter(|_| problems.is_empty()) else { return Err(problems) };
-    let Params { reduce, window, warm_up, step, unit, .. } = params;
-    let measurement = Measurement { query, reduce, window, warm_up, step, unit, evidence };
+    let Params { reduce, window, warm_up, step, unit, server, .. } = params;
+    let measurement = Measurement { query, reduce, window, warm_up, step, unit, evidence, server };
     Ok(Box::new(Metric { measurement, bounds, title: gate.title.clone() }))
 }
 
@@ -213,14 +173,11 @@ impl Gate for Metric {
     }
 
     fn judge(&self, context: &Context<'_>) -> Judgement {
-        match self.measurement.measure(context) {
-            Err(impossible) => {
-                let mut judgement = *impossible;
-                judgement.measures = self.measures(None);
-                judgement
-            }
-            Ok(measured) => self.judge_measured(measured),
+        let mut judgement = self.measurement.judge(context, |it| self.judge_measured(it));
+        if judgement.measures.is_empty() {
+            judgement.measures = self.measures(None);
         }
+        judgement
     }
 }
 
@@ -246,7 +203,7 @@ impl Metric {
         judgement.explanation.last_breach = breaches.last().map(|i| measured.grid.at(*i));
         judgement.explanation.series.push(series);
         judgement.coverage = Some(measured.coverage);
-        judgement.resting_on(measured.evidence)
+        judgement
     }
 
     /// Points whose own value breaks the rule.

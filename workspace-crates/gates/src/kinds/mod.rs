@@ -1,6 +1,7 @@
 //! The gate kinds: one file and one line each.
 
 mod approval;
+mod common;
 mod document;
 mod drill;
 mod event_chain;

@@ -6,8 +6,8 @@ use diagnostics::{Diagnostic, codes};
 use serde::Deserialize;
 
 use super::records::OnMissing;
-use super::{Gate, KindInfo, ParamInfo};
-use crate::measure::{self, EvidenceRules, Measurement, Reduce};
+use super::{Gate, KindInfo, ParamInfo, common};
+use crate::measure::{self, EvidenceRules, Measured, Measurement, Reduce};
 use crate::query::Purpose;
 use crate::window::Window;
 use crate::{Context, Judgement, Measure, Need, Relation, text};
@@ -30,21 +30,9 @@ const PARAMS: &[ParamInfo] = &[
         "PromQL",
         "What is measured; it must give one series. Larger values must be worse.",
     ),
-    ParamInfo::required(
-        "reduce",
-        "`mean`, `min`, `max`, `last`, `quantile(q)`",
-        "How the values of the window become one.",
-    ),
-    ParamInfo::required(
-        "window",
-        "`deployment`, a duration, or `{ after_event, delay, for }`",
-        "Which time is judged.",
-    ),
-    ParamInfo::required(
-        "step",
-        "duration",
-        "Distance of the points at which the query is evaluated.",
-    ),
+    common::REDUCE,
+    common::WINDOW,
+    common::STEP,
     ParamInfo::optional(
         "max_ratio",
         "number above 0",
@@ -63,43 +51,14 @@ const PARAMS: &[ParamInfo] = &[
         "3 or `min_points`, whichever is more",
         "How many of the last passing evaluations make the mean.",
     ),
-    ParamInfo::optional("unit", "text", "none", "Unit of the number, for reports."),
-    ParamInfo::optional(
-        "warm_up",
-        "duration",
-        "as far as the query looks back",
-        "Time after the start that is left out; never shorter than the query looks back.",
-    ),
-    ParamInfo::optional(
-        "min_coverage",
-        "number above 0, at most 1",
-        "0.95",
-        "Smallest share of the points that must have a value.",
-    ),
-    ParamInfo::optional(
-        "max_gap",
-        "duration",
-        "4 scrape intervals",
-        "Longest time between two values.",
-    ),
-    ParamInfo::optional(
-        "max_staleness",
-        "duration",
-        "2 scrape intervals",
-        "A sample older than this is no value.",
-    ),
-    ParamInfo::optional(
-        "on_missing",
-        "`inconclusive` or `fail`",
-        "`inconclusive`",
-        "What missing data means.",
-    ),
-    ParamInfo::optional(
-        "counters",
-        "list of texts",
-        "none",
-        "Metrics that only ever grow although their names do not say so, as with `metric`.",
-    ),
+    common::UNIT,
+    common::WARM_UP,
+    common::MIN_COVERAGE,
+    common::MAX_GAP,
+    common::MAX_STALENESS,
+    common::ON_MISSING,
+    common::COUNTERS,
+    common::SERVER,
 ];
 
 const BASELINE_DEFAULT: u32 = 3;
@@ -127,6 +86,7 @@ struct Params {
     on_missing: OnMissing,
     #[serde(default)]
     counters: Vec<String>,
+    server: Option<String>,
 }
 
 fn tenth_more() -> f64 {
@@ -172,8 +132,8 @@ fn parse(gate: &definition::Gate, _phase: &Phase) -> Result<Box<dyn Gate>, Vec<D
         &mut problems,
     );
     let Some(query) = query.filter(|_| problems.is_empty()) else { return Err(problems) };
-    let Params { reduce, window, warm_up, step, unit, max_ratio, min_points, .. } = params;
-    let measurement = Measurement { query, reduce, window, warm_up, step, unit, evidence };
+    let Params { reduce, window, warm_up, step, unit, max_ratio, min_points, server, .. } = params;
+    let measurement = Measurement { query, reduce, window, warm_up, step, unit, evidence, server };
     let title = gate.title.clone();
     Ok(Box::new(Regression { measurement, max_ratio, min_points, baseline, title }))
 }
@@ -204,10 +164,16 @@ impl Gate for Regression {
     }
 
     fn judge(&self, context: &Context<'_>) -> Judgement {
-        let measured = match self.measurement.measure(context) {
-            Ok(measured) => measured,
-            Err(impossible) => return *impossible,
-        };
+        self.measurement.judge(context, |measured| self.judge_measured(context, measured))
+    }
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+impl Regression {
+    fn judge_measured(&self, context: &Context<'_>, measured: Measured) -> Judgement {
         let earlier = self.earlier(context);
         let mean = mean(&earlier);
         let on_missing = self.measurement.evidence.on_missing;
@@ -236,15 +202,9 @@ impl Gate for Regression {
             ));
         }
         judgement.coverage = Some(measured.coverage);
-        judgement.resting_on(measured.evidence)
+        judgement
     }
-}
 
-fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-impl Regression {
     /// The values of the last passing evaluations, oldest first.
     fn earlier(&self, context: &Context<'_>) -> Vec<f64> {
         let name = self.measurement.reduce.to_string();

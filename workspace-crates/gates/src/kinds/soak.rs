@@ -5,10 +5,10 @@ use definition::{Condition, Phase};
 use diagnostics::{Diagnostic, codes, suggestion};
 use serde::Deserialize;
 
-use super::{Gate, KindInfo, ParamInfo};
+use super::{Gate, KindInfo, ParamInfo, common};
 use crate::measure::{self, EvidenceRules};
 use crate::query::{self, GateQuery, Purpose};
-use crate::reading::{Grid, ReadError, Reader, Truth, Values, coverage};
+use crate::reading::{Grid, ReadError, Reader, Source, Truth, Values, coverage};
 use crate::soak::{self, GAP, LOAD, Observed, OnGap, Rule, SUBJECT, State};
 use crate::thin::{steps, thin};
 use crate::window::candidate_window;
@@ -82,18 +82,9 @@ const PARAMS: &[ParamInfo] = &[
         "none",
         "Values that the report draws beside the conditions. They are not judged.",
     ),
-    ParamInfo::optional(
-        "max_staleness",
-        "duration",
-        "2 scrape intervals",
-        "A sample older than this is no value.",
-    ),
-    ParamInfo::optional(
-        "counters",
-        "list of texts",
-        "none",
-        "Metrics that only ever grow although their names do not say so, as with `metric`.",
-    ),
+    common::MAX_STALENESS,
+    common::COUNTERS,
+    common::SERVER,
 ];
 
 /// What a breach does.
@@ -123,6 +114,7 @@ struct Params {
     max_staleness: Option<Duration>,
     #[serde(default)]
     counters: Vec<String>,
+    server: Option<String>,
     #[serde(default)]
     charts: Vec<ChartParams>,
 }
@@ -297,7 +289,7 @@ impl Gate for Soak {
         let all = queries.chain(self.load.iter().map(|(query, _)| query)).chain(&self.charts);
         let metrics: std::collections::BTreeSet<String> =
             all.flat_map(GateQuery::metrics).collect();
-        vec![Need::Samples { metrics: metrics.into_iter().collect() }]
+        vec![Need::measured(self.params.server.as_deref(), metrics.into_iter().collect())]
     }
 
     fn rule(&self) -> String {
@@ -329,9 +321,17 @@ impl Gate for Soak {
             Err(foreign) => return *foreign,
         };
         let grid = Grid::new(start + self.warm_up, until, self.params.step);
-        let readings = match self.read(deployment, grid) {
+        let Some(source) = Source::of(context, deployment, self.params.server.as_deref()) else {
+            return Judgement::inconclusive(
+                "No samples of the deployment were collected, so nothing is known about its stability.",
+            );
+        };
+        let readings = match self.read(&source, deployment.scrape_interval, grid) {
             Ok(readings) => readings,
-            Err(judgement) => return judgement.resting_on(deployment.samples_digest),
+            Err(e) => {
+                let reason = format!("A condition could not be evaluated: {e}.");
+                return source.attest(Judgement::new(e.outcome(), reason));
+            }
         };
         let states = self.states(&readings);
         let observed = Observed {
@@ -359,7 +359,7 @@ impl Gate for Soak {
         judgement.explanation = self.explain(&readings, &progress);
         judgement.explanation.would_change = would_change;
         judgement.soak = Some(progress);
-        judgement.resting_on(deployment.samples_digest)
+        source.attest(judgement)
     }
 }
 
@@ -374,25 +374,17 @@ impl Soak {
 
     fn read(
         &self,
-        deployment: &DeploymentFacts<'_>,
+        source: &Source<'_>,
+        scrape_interval: Duration,
         grid: Grid,
-    ) -> Result<Readings, Box<Judgement>> {
-        let Some(samples) = deployment.samples else {
-            return Err(Box::new(Judgement::inconclusive(
-                "No samples of the deployment were collected, so nothing is known about its stability.",
-            )));
-        };
-        let staleness = self.evidence.max_staleness(deployment.scrape_interval);
-        let reader = Reader::new(samples, staleness, self.evidence.min_coverage());
-        let unreadable = |e: ReadError| {
-            Box::new(Judgement::error(format!("A condition could not be evaluated: {e}.")))
-        };
+    ) -> Result<Readings, ReadError> {
+        let staleness = self.evidence.max_staleness(scrape_interval);
+        let reader = Reader::new(source.answers(), staleness, self.evidence.min_coverage());
         let truths: Result<Vec<_>, ReadError> =
             self.conditions.iter().map(|named| reader.truths(&named.query, grid)).collect();
-        let truths = truths.map_err(unreadable)?;
         let load = self.load.as_ref().map(|(query, _)| reader.values(query, grid)).transpose();
         let charts = self.charts.iter().map(|query| reader.values(query, grid).ok()).collect();
-        Ok(Readings { grid, truths, load: load.map_err(unreadable)?, charts })
+        Ok(Readings { grid, truths: truths?, load: load?, charts })
     }
 
     /// A breach is a breach even where another condition is not known.

@@ -1,4 +1,5 @@
 use diagnostics::Diagnostic;
+use promql_parser::parser::{Expr, VectorSelector};
 
 use super::{Comparison, Purpose, parse};
 use base::Duration;
@@ -58,4 +59,36 @@ fn hostile_texts_are_refused_and_never_panic() {
     for text in ["", "up{", "up[1h:]", "\u{0}", "up{a=~\"(\"}", "x[-1h]", &deep, &long] {
         assert!(parse(text, Purpose::Value, &[], &problem).is_err());
     }
+}
+
+#[test]
+fn a_selector_that_is_written_out_selects_the_same() {
+    let cases = [
+        "up",
+        "up{}",
+        "{__name__=\"up\"}",
+        "{__name__=~\"up|down\",job!=\"a\\\"b\\\\c\\n\"}",
+        "up{path=~\"/a\\\\.b/.*\",x!~\"y|z\",empty=\"\"}",
+        "job:up:sum{instance=\"127.0.0.1:9090\"} offset 5m",
+        "{\"a.b\",\"c d\"=\"ü\"}",
+    ];
+    for text in cases {
+        let Ok(Expr::VectorSelector(selector)) = promql_parser::parser::parse(text) else {
+            panic!("{text}");
+        };
+        let written = super::bare_text(&selector);
+        let Ok(Expr::VectorSelector(again)) = promql_parser::parser::parse(&written) else {
+            panic!("{text}: {written}");
+        };
+        assert_eq!(sorted(&again), sorted(&selector), "{text}: {written}");
+        assert_eq!(again.offset, None);
+    }
+}
+
+fn sorted(selector: &VectorSelector) -> Vec<String> {
+    let name = selector.name.iter().map(|name| format!("__name__=\"{name}\""));
+    let others = selector.matchers.matchers.iter().map(ToString::to_string);
+    let mut all: Vec<String> = name.chain(others).collect();
+    all.sort();
+    all
 }

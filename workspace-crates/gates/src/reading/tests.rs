@@ -4,6 +4,7 @@ use promql::Query;
 use proptest::prelude::*;
 use samples::Series;
 
+use super::answers::{Answers, Embedded};
 use super::{Grid, Reader, coverage};
 use crate::query::{GateQuery, Purpose, parse};
 use crate::testing::{START, minutes, series};
@@ -16,7 +17,8 @@ fn query(text: &str, purpose: Purpose) -> GateQuery {
 /// The minutes at which the query has a value, of the first `count`.
 fn known(samples: &Vec<Series>, text: &str, count: i64) -> Vec<i64> {
     let grid = Grid::new(START, START + minutes(count - 1), minutes(1));
-    let values = Reader::new(samples, minutes(2), 0.95).values(&query(text, Purpose::Value), grid);
+    let values = Reader::new(&Embedded::new(samples), minutes(2), 0.95)
+        .values(&query(text, Purpose::Value), grid);
     let values = values.unwrap();
     (0..count).filter(|minute| values[*minute as usize].is_some()).collect()
 }
@@ -115,9 +117,9 @@ proptest! {
         let condition = query(&text, Purpose::Condition);
         prop_assert!(condition.sides.is_some());
         let grid = Grid::new(START, START + minutes(values.len() as i64 - 1), minutes(1));
-        let reader = Reader::new(&samples, minutes(2), 0.95);
-        let truths = reader.truths(&condition, grid).unwrap();
-        let whole = reader.evaluate(&Query::parse(&text).unwrap(), grid).unwrap();
+        let embedded = Embedded::new(&samples);
+        let truths = Reader::new(&embedded, minutes(2), 0.95).truths(&condition, grid).unwrap();
+        let whole = embedded.values(&Query::parse(&text).unwrap(), grid).unwrap();
         for (truth, whole) in truths.iter().zip(whole) {
             if let Some(truth) = truth {
                 prop_assert_eq!(Some(f64::from(u8::from(truth.holds))), whole);
