@@ -1,16 +1,19 @@
 //! Aggregations over series.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use samples::{Labels, METRIC_NAME};
 
+use crate::accumulate::Accumulator;
 use crate::ast::{Aggregate, Aggregation, By};
 use crate::column::{ABSENT, Column, is_metric_label, is_present};
+use crate::context::{Context, Grid};
 use crate::error::Failure;
-use crate::eval::{Context, Grid, Vector};
-use crate::number::{Moments, Sum, running_mean};
+use crate::eval::{Evaluated, Vector, mistyped};
+use crate::plan::Plan;
 use crate::rank;
-use crate::window_functions::{greatest, least};
+use crate::stream::{self, Sink};
 
 /// Series that are aggregated together.
 pub(crate) struct Group {
@@ -19,6 +22,12 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    /// Whether some series have a name that is to be dropped and others one that is not.
+    fn drops_at_some_steps(&self) -> bool {
+        let dropping = self.columns.iter().filter(|column| column.drops_name).count();
+        dropping > 0 && dropping < self.columns.len()
+    }
+
     /// The group's results. Where it was grouped by the name, the name is to be dropped at the steps
     /// at which any of its series has a name that is to be dropped.
     pub(crate) fn results(&self, labels: Labels, values: Vec<f64>) -> Vec<Column> {
@@ -46,25 +55,109 @@ pub(crate) fn evaluate(
 ) -> Result<Vector, Failure> {
     let parameter =
         aggregate.parameter.as_ref().map(|node| ctx.evaluate(node, grid)).transpose()?;
+    let is_folded = Accumulator::new(aggregate.operator, 0).is_some();
+    if let Some(plan) = Plan::of(ctx, &aggregate.expr, grid)?.filter(|_| is_folded) {
+        let columns = folded(ctx, aggregate.operator, &aggregate.by, &plan)?;
+        return Ok(columns.into());
+    }
     let columns = ctx.vector(&aggregate.expr, grid)?;
+    if aggregate.operator == Aggregation::CountValues {
+        let Some(Evaluated::Text(label)) = parameter else { return Err(mistyped("a text")) };
+        return rank::count_values(ctx, &aggregate.by, &columns, &label, grid);
+    }
     let groups = group(&aggregate.by, columns);
     ctx.charge(groups.len().saturating_mul(grid.count))?;
-    match aggregate.operator {
-        Aggregation::TopK
-        | Aggregation::BottomK
-        | Aggregation::LimitK
-        | Aggregation::Quantile
-        | Aggregation::CountValues => {
-            rank::evaluate(ctx, aggregate.operator, groups, parameter, grid)
+    if !is_folded {
+        let parameter = parameter.ok_or_else(|| mistyped("given"))?.into_scalar()?;
+        return rank::evaluate(ctx, aggregate.operator, groups, parameter, grid);
+    }
+    let mut columns = Vec::with_capacity(groups.len());
+    for mut group in groups {
+        ctx.check_time()?;
+        let Some(mut all) = Accumulator::new(aggregate.operator, grid.count) else { continue };
+        if group.drops_at_some_steps() {
+            group.columns.iter().for_each(|column| all.add(&mut column.values.clone()));
+        } else {
+            group.columns.iter_mut().for_each(|column| all.add(&mut column.values));
         }
-        operator => {
-            let mut columns = Vec::with_capacity(groups.len());
-            for group in groups {
-                ctx.check_cancelled()?;
-                let values = combine(operator, &group.columns, grid.count);
-                columns.extend(group.results(group.labels.clone(), values));
+        columns.extend(group.results(group.labels.clone(), all.finish()));
+    }
+    Ok(columns.into())
+}
+
+/// Folds series as they come.
+pub(crate) fn folded(
+    ctx: &Context<'_>,
+    operator: Aggregation,
+    by: &By,
+    plan: &Plan<'_>,
+) -> Result<Vec<Column>, Failure> {
+    let sink = || Groups { operator, by, groups: BTreeMap::new() };
+    let groups = stream::run(ctx, plan, sink)?.groups;
+    let column = |(labels, all): (Labels, Accumulator)| {
+        let drops_name = plan.drops_name && !labels.get(METRIC_NAME).is_empty();
+        Column { labels, drops_name, values: all.finish() }
+    };
+    Ok(groups.into_iter().map(column).collect())
+}
+
+/// The groups of the series that have come so far.
+struct Groups<'a> {
+    operator: Aggregation,
+    by: &'a By,
+    groups: BTreeMap<Labels, Accumulator>,
+}
+
+impl Sink for Groups<'_> {
+    fn take(
+        &mut self,
+        ctx: &Context<'_>,
+        labels: Labels,
+        values: &mut Vec<f64>,
+    ) -> Result<(), Failure> {
+        match self.groups.entry(self.by.key(&labels)) {
+            Entry::Occupied(mut group) => group.get_mut().add(values),
+            Entry::Vacant(place) => {
+                ctx.charge(values.len())?;
+                if let Some(mut all) = Accumulator::new(self.operator, values.len()) {
+                    all.add(values);
+                    place.insert(all);
+                }
             }
-            Ok(columns.into())
+        }
+        Ok(())
+    }
+
+    fn absorb(&mut self, later: Self) {
+        for (labels, more) in later.groups {
+            match self.groups.entry(labels) {
+                Entry::Occupied(mut group) => group.get_mut().absorb(more),
+                Entry::Vacant(place) => {
+                    place.insert(more);
+                }
+            }
+        }
+    }
+}
+
+impl By {
+    /// As [`By::key`]; a grouping by some labels is also by `label`.
+    pub(crate) fn key_with(&self, labels: &Labels, label: &str) -> Labels {
+        match self {
+            Self::These(names) => {
+                labels.filtered(|name| name == label || names.iter().any(|n| n == name))
+            }
+            Self::AllBut(_) => self.key(labels),
+        }
+    }
+
+    /// The labels of the group that a series belongs to.
+    fn key(&self, labels: &Labels) -> Labels {
+        match self {
+            Self::These(names) => labels.filtered(|name| names.iter().any(|n| n == name)),
+            Self::AllBut(names) => {
+                labels.filtered(|name| !is_metric_label(name) && !names.iter().any(|n| n == name))
+            }
         }
     }
 }
@@ -72,62 +165,10 @@ pub(crate) fn evaluate(
 fn group(by: &By, columns: Vec<Column>) -> Vec<Group> {
     let mut groups: BTreeMap<Labels, Group> = BTreeMap::new();
     for column in columns {
-        let labels = match by {
-            By::These(names) => column.labels.filtered(|name| names.iter().any(|n| n == name)),
-            By::AllBut(names) => column
-                .labels
-                .filtered(|name| !is_metric_label(name) && !names.iter().any(|n| n == name)),
-        };
+        let labels = by.key(&column.labels);
         let group =
             groups.entry(labels.clone()).or_insert_with(|| Group { labels, columns: Vec::new() });
         group.columns.push(column);
     }
     groups.into_values().collect()
-}
-
-fn combine(operator: Aggregation, columns: &[Column], steps: usize) -> Vec<f64> {
-    match operator {
-        Aggregation::Sum => fold(columns, steps, Sum::of, Sum::add, |sum, _, _| sum.value()),
-        Aggregation::Avg => fold(columns, steps, Sum::of, Sum::add, |sum, count, step| {
-            sum.mean(count).unwrap_or_else(|| {
-                running_mean(columns.iter().map(|c| c.values[step]).filter(|v| is_present(*v)))
-            })
-        }),
-        Aggregation::Min => fold(columns, steps, |v| v, least, |least, _, _| least),
-        Aggregation::Max => fold(columns, steps, |v| v, greatest, |greatest, _, _| greatest),
-        Aggregation::Count => fold(columns, steps, |_| (), |(), ()| (), |(), count, _| count),
-        Aggregation::Stddev => {
-            fold(columns, steps, Moments::of, Moments::add, |m, _, _| m.variance().sqrt())
-        }
-        Aggregation::Stdvar => {
-            fold(columns, steps, Moments::of, Moments::add, |m, _, _| m.variance())
-        }
-        _ => fold(columns, steps, |_| (), |(), ()| (), |(), _, _| 1.0),
-    }
-}
-
-/// Folds the columns step by step, column after column, as they lie in memory.
-fn fold<T: Copy>(
-    columns: &[Column],
-    steps: usize,
-    leaf: impl Fn(f64) -> T,
-    join: impl Fn(T, T) -> T,
-    finish: impl Fn(T, f64, usize) -> f64,
-) -> Vec<f64> {
-    let mut folds: Vec<Option<(T, f64)>> = vec![None; steps];
-    for column in columns {
-        for (fold, value) in folds.iter_mut().zip(&column.values) {
-            if is_present(*value) {
-                let one = leaf(*value);
-                *fold = Some(match *fold {
-                    None => (one, 1.0),
-                    Some((all, count)) => (join(all, one), count + 1.0),
-                });
-            }
-        }
-    }
-    let finished = folds.into_iter().enumerate();
-    finished
-        .map(|(step, fold)| fold.map_or(ABSENT, |(all, count)| finish(all, count, step)))
-        .collect()
 }

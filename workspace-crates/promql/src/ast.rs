@@ -17,6 +17,19 @@ pub(crate) enum Node {
     Call(Function, Vec<Node>),
 }
 
+impl Node {
+    /// Whether it gives one number for each step, and no vector.
+    pub(crate) fn is_scalar(&self) -> bool {
+        match self {
+            Self::Number(_) => true,
+            Self::Negate(inner) => inner.is_scalar(),
+            Self::Binary(binary) => binary.left.is_scalar() && binary.right.is_scalar(),
+            Self::Call(function, _) => function.is_scalar(),
+            _ => false,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Selector {
     pub(crate) matchers: Vec<Matcher>,
@@ -54,6 +67,13 @@ pub(crate) struct Binary {
     pub(crate) returns_bool: bool,
     pub(crate) matching: Matching,
     pub(crate) grouping: Grouping,
+}
+
+impl Binary {
+    /// Whether values that do not satisfy the comparison disappear.
+    pub(crate) fn filters(&self) -> bool {
+        self.operator.is_comparison() && !self.returns_bool
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -130,4 +150,5 @@ pub(crate) enum Aggregation {
     Quantile,
     CountValues,
     LimitK,
+    LimitRatio,
 }

@@ -6,8 +6,9 @@ use samples::{Labels, METRIC_NAME};
 
 use crate::ast::{Binary, Grouping, Matching, Operator};
 use crate::column::{self, ABSENT, Column, is_metric_label, is_present};
+use crate::context::{Context, Grid};
 use crate::error::Failure;
-use crate::eval::{Context, Evaluated, Grid, mistyped};
+use crate::eval::{Evaluated, mistyped};
 
 pub(crate) fn evaluate(
     ctx: &Context<'_>,
@@ -21,12 +22,6 @@ pub(crate) fn evaluate(
             let pairs = left.into_iter().zip(right);
             Evaluated::Scalar(pairs.map(|(a, b)| calculate(binary.operator, a, b)).collect())
         }
-        (Evaluated::Vector(left), Evaluated::Scalar(right)) => {
-            Evaluated::Vector(with_scalar(binary, left.columns, &right, false).into())
-        }
-        (Evaluated::Scalar(left), Evaluated::Vector(right)) => {
-            Evaluated::Vector(with_scalar(binary, right.columns, &left, true).into())
-        }
         (Evaluated::Vector(left), Evaluated::Vector(right)) => {
             ctx.charge(left.columns.len().saturating_mul(grid.count))?;
             let (left, right) = (left.columns, right.columns);
@@ -37,12 +32,13 @@ pub(crate) fn evaluate(
             };
             Evaluated::Vector(columns.into())
         }
-        (Evaluated::Text(_), _) | (_, Evaluated::Text(_)) => return Err(mistyped("a number")),
+        // A scalar with a vector changes it value by value, which is another node's task.
+        _ => return Err(mistyped("a number")),
     })
 }
 
 /// The result of arithmetic; of comparisons 0 or 1.
-fn calculate(operator: Operator, a: f64, b: f64) -> f64 {
+pub(crate) fn calculate(operator: Operator, a: f64, b: f64) -> f64 {
     match operator {
         Operator::Add => a + b,
         Operator::Subtract => a - b,
@@ -68,11 +64,6 @@ fn holds(operator: Operator, a: f64, b: f64) -> bool {
 }
 
 impl Binary {
-    /// Whether values that do not satisfy the comparison disappear.
-    fn filters(&self) -> bool {
-        self.operator.is_comparison() && !self.returns_bool
-    }
-
     /// What two values give; `kept` is what passes a filter.
     fn combine(&self, left: f64, right: f64, kept: f64) -> f64 {
         if !self.filters() {
@@ -83,24 +74,6 @@ impl Binary {
             ABSENT
         }
     }
-}
-
-fn with_scalar(
-    binary: &Binary,
-    mut columns: Vec<Column>,
-    scalar: &[f64],
-    scalar_is_left: bool,
-) -> Vec<Column> {
-    for column in &mut columns {
-        column.map_steps(|step, value| {
-            let (left, right) =
-                if scalar_is_left { (scalar[step], value) } else { (value, scalar[step]) };
-            binary.combine(left, right, value)
-        });
-        column.drops_name |= !binary.filters();
-    }
-    columns.retain(Column::has_values);
-    columns
 }
 
 /// `and`, `unless` and `or`.
@@ -162,8 +135,11 @@ fn vectors(
     let many_is_right = matches!(binary.grouping, Grouping::ManyRight(_));
     let (many, one) = if many_is_right { (right, left) } else { (left, right) };
     let ones = binary.matching.group(one);
+    // Where one side has nothing at all there is nothing to match, and nothing ambiguous.
+    let is_matched = any_present(many);
     for (key, places) in &ones {
-        check_single(key, places, one, "several series on the side that must have one")?;
+        let reason = "several series on the side that must have one";
+        check_single(key, places, one, &is_matched, reason)?;
     }
     let manys = binary.matching.group(many);
     let mut results = Vec::new();
@@ -181,6 +157,7 @@ fn vectors(
                 key,
                 &matched,
                 &results,
+                &is_matched,
                 "several series on both sides; use group_left or group_right",
             )?;
         }
@@ -243,11 +220,21 @@ fn result_labels(binary: &Binary, many: &Labels, one: &Labels) -> Labels {
     labels
 }
 
-/// At no step may two of the columns at `places` be present.
+/// At which steps any of the columns is present.
+fn any_present(columns: &[Column]) -> Vec<bool> {
+    let mut any = vec![false; columns.first().map_or(0, |column| column.values.len())];
+    for column in columns {
+        any.iter_mut().zip(&column.values).for_each(|(any, value)| *any |= is_present(*value));
+    }
+    any
+}
+
+/// At none of the steps that are `looked_at` may two of the columns at `places` be present.
 fn check_single(
     key: &Labels,
     places: &[usize],
     columns: &[Column],
+    looked_at: &[bool],
     reason: &'static str,
 ) -> Result<(), Failure> {
     let [first, others @ ..] = places else { return Ok(()) };
@@ -256,7 +243,8 @@ fn check_single(
     }
     let mut taken: Vec<bool> = columns[*first].values.iter().map(|v| is_present(*v)).collect();
     for place in others {
-        for (taken, value) in taken.iter_mut().zip(&columns[*place].values) {
+        let steps = taken.iter_mut().zip(&columns[*place].values).zip(looked_at);
+        for ((taken, value), _) in steps.filter(|(_, looked_at)| **looked_at) {
             if *taken && is_present(*value) {
                 let labels = key.filtered(|name| name != METRIC_NAME).to_string();
                 return Err(Failure::Matching { reason, labels });

@@ -2,13 +2,16 @@
 
 use samples::{Labels, METRIC_NAME};
 
-use crate::ast::{Node, Selector};
+use crate::ast::{Aggregation, By, Node, Selector};
 use crate::column::{self, ABSENT, Column, is_present};
+use crate::context::{Context, Grid};
 use crate::error::Failure;
-use crate::eval::{Context, Evaluated, Grid, Vector, mistyped};
+use crate::eval::{Evaluated, Vector, mistyped};
 use crate::function::Function;
-use crate::window_functions::{greatest, least};
-use crate::{histogram, label_functions, select, time_functions, window_functions};
+use crate::plan::Plan;
+use crate::time_functions::Civil;
+use crate::window_functions::{WindowFunction, Windowed, greatest, least};
+use crate::{aggregate, histogram, label_functions, select};
 
 pub(crate) fn evaluate(
     ctx: &Context<'_>,
@@ -24,27 +27,24 @@ pub(crate) fn evaluate(
         Function::MinOf => return call.of_two(least),
         Function::MaxOf => return call.of_two(greatest),
         Function::Start => return Ok(call.constant(ctx.outer.start_ms)),
-        Function::End => return Ok(call.constant(ctx.outer.end_ms())),
-        Function::Range => return Ok(call.constant(ctx.outer.end_ms() - ctx.outer.start_ms)),
+        Function::End => return Ok(call.constant(ctx.end_ms)),
+        Function::Range => return Ok(call.constant(ctx.end_ms - ctx.outer.start_ms)),
         Function::Step => return Ok(call.constant(ctx.outer.interval_ms())),
         Function::Sort | Function::SortDesc => call.sorted(matches!(function, Function::Sort))?,
         Function::SortByLabel | Function::SortByLabelDesc => {
             call.sorted_by_label(matches!(function, Function::SortByLabel))?
         }
-        Function::Math(f) => call.mapped(f)?.into(),
-        Function::Calendar(f) => call.calendar(f)?.into(),
-        Function::Window(function) => {
-            let (windowed, scalars) = call.window_arguments(function)?;
-            let windows = select::windows(ctx, windowed, grid)?;
-            window_functions::apply(ctx, function, &windows, &scalars, grid)?.into()
-        }
+        Function::Calendar(f) => call.calendar(f).into(),
+        Function::Window(function) => call.windowed(function)?.into(),
+        // These change a vector value by value, which is done before this is reached.
+        Function::Math(_)
+        | Function::Clamp
+        | Function::ClampMax
+        | Function::ClampMin
+        | Function::Round
+        | Function::Timestamp => return Err(mistyped("an instant vector")),
         Function::Absent => call.absent()?.into(),
         Function::AbsentOverTime => call.absent_over_time()?.into(),
-        Function::Clamp => call.clamped(Some(1), Some(2))?.into(),
-        Function::ClampMin => call.clamped(Some(1), None)?.into(),
-        Function::ClampMax => call.clamped(None, Some(1))?.into(),
-        Function::Round => call.rounded()?.into(),
-        Function::Timestamp => call.timestamps()?.into(),
         Function::Vector => {
             let values = call.scalar(0)?;
             vec![Column { labels: Labels::empty(), drops_name: false, values }].into()
@@ -122,43 +122,19 @@ impl Call<'_> {
         column::merge(results)
     }
 
-    fn mapped(&self, f: impl Fn(f64) -> f64) -> Result<Vec<Column>, Failure> {
-        let mut columns = self.vector(0)?;
-        for column in &mut columns {
-            column.map(&f);
-            column.drops_name = true;
-        }
-        Ok(columns)
-    }
-
-    fn mapped_steps(&self, f: impl Fn(usize, f64) -> f64) -> Result<Vec<Column>, Failure> {
-        let mut columns = self.vector(0)?;
-        for column in &mut columns {
-            column.map_steps(&f);
-            column.drops_name = true;
-        }
-        Ok(columns)
-    }
-
-    fn calendar(&self, f: fn(&time_functions::Civil) -> f64) -> Result<Vec<Column>, Failure> {
-        let of_seconds =
-            |seconds: f64| time_functions::Civil::at(seconds).map_or(f64::NAN, |c| f(&c));
-        if !self.arguments.is_empty() {
-            return self.mapped(of_seconds);
-        }
+    /// The calendar of the evaluation time itself.
+    fn calendar(&self, f: fn(&Civil) -> f64) -> Vec<Column> {
+        let of_seconds = |seconds| Civil::at(seconds).map_or(f64::NAN, |civil| f(&civil));
         let values = self.times().into_iter().map(of_seconds).collect();
-        Ok(vec![Column { labels: Labels::empty(), drops_name: false, values }])
+        vec![Column { labels: Labels::empty(), drops_name: false, values }]
     }
 
-    /// Which argument is the range vector; the others are numbers.
-    fn window_arguments(
-        &self,
-        function: window_functions::WindowFunction,
-    ) -> Result<(&Node, Vec<Vec<f64>>), Failure> {
-        let at = usize::from(function == window_functions::WindowFunction::Quantile);
-        let scalars = (0..self.arguments.len()).filter(|index| *index != at);
-        let scalars = scalars.map(|index| self.scalar(index)).collect::<Result<_, _>>()?;
-        Ok((self.argument(at)?, scalars))
+    fn windowed(&self, function: WindowFunction) -> Result<Vec<Column>, Failure> {
+        let windows =
+            select::windows(self.ctx, self.argument(function.window_argument())?, self.grid)?;
+        let ends = (windows.ends, windows.range_ms);
+        let mut windowed = Windowed::of(self.ctx, function, self.arguments, ends, self.grid)?;
+        windowed.columns(self.ctx, windows.streams)
     }
 
     fn to_scalar(&self) -> Result<Evaluated, Failure> {
@@ -196,81 +172,40 @@ impl Call<'_> {
         Ok(Vector { columns, is_ordered: true })
     }
 
-    fn clamped(&self, low: Option<usize>, high: Option<usize>) -> Result<Vec<Column>, Failure> {
-        let bound = |index: Option<usize>, default: f64| match index {
-            Some(index) => self.scalar(index),
-            None => Ok(vec![default; self.grid.count]),
-        };
-        let (low, high) = (bound(low, f64::NEG_INFINITY)?, bound(high, f64::INFINITY)?);
-        let mut columns = self.mapped_steps(|step, value| clamp(value, low[step], high[step]))?;
-        for column in &mut columns {
-            for (step, value) in column.values.iter_mut().enumerate() {
-                if low[step] > high[step] {
-                    *value = ABSENT;
-                }
-            }
-        }
-        columns.retain(Column::has_values);
-        Ok(columns)
-    }
-
-    fn rounded(&self) -> Result<Vec<Column>, Failure> {
-        let to =
-            if self.arguments.len() > 1 { self.scalar(1)? } else { vec![1.0; self.grid.count] };
-        // Halves go up, and the inverse keeps 0.1 from turning into 0.30000000000000004.
-        self.mapped_steps(|step, value| {
-            let inverse = 1.0 / to[step];
-            (value * inverse + 0.5).floor() / inverse
-        })
-    }
-
-    fn timestamps(&self) -> Result<Vec<Column>, Failure> {
-        let mut columns = match self.argument(0)? {
-            Node::Selector(selector) => select::instant_times(self.ctx, selector, self.grid)?,
-            _ => {
-                let times = self.times();
-                self.mapped_steps(|step, _| times[step])?
-            }
-        };
-        columns.iter_mut().for_each(|column| column.drops_name = true);
-        Ok(columns)
-    }
-
     fn absent(&self) -> Result<Vec<Column>, Failure> {
-        let columns = self.vector(0)?;
-        let is_any = |step: usize| columns.iter().any(|c| is_present(c.values[step]));
-        Ok(self.absence((0..self.grid.count).map(is_any).collect(), self.argument(0)?))
+        let argument = self.argument(0)?;
+        Ok(self.absence(&self.presence(argument)?, argument))
     }
 
     fn absent_over_time(&self) -> Result<Vec<Column>, Failure> {
-        let windows = select::windows(self.ctx, self.argument(0)?, self.grid)?;
-        let mut is_any = vec![false; windows.ends.distinct()];
-        for stream in &windows.streams {
-            let bounds = crate::window::bounds(&stream.times_ms, &windows.ends, windows.range_ms);
-            is_any.iter_mut().zip(bounds).for_each(|(any, (low, high))| *any |= low < high);
+        let argument = self.argument(0)?;
+        let present = Function::Window(WindowFunction::Present);
+        let present = Node::Call(present, vec![argument.clone()]);
+        Ok(self.absence(&self.presence(&present)?, argument))
+    }
+
+    /// Columns of which one at least is present at a step where the vector has any element.
+    fn presence(&self, vector: &Node) -> Result<Vec<Column>, Failure> {
+        match Plan::of(self.ctx, vector, self.grid)? {
+            Some(plan) => {
+                aggregate::folded(self.ctx, Aggregation::Group, &By::These(Vec::new()), &plan)
+            }
+            None => self.ctx.vector(vector, self.grid),
         }
-        let last = is_any.last().copied().unwrap_or(false);
-        is_any.resize(self.grid.count, last);
-        Ok(self.absence(is_any, self.argument(0)?))
     }
 
     /// 1 where there is nothing, with the labels that the selector asked for.
-    fn absence(&self, is_any: Vec<bool>, selected: &Node) -> Vec<Column> {
+    fn absence(&self, present: &[Column], selected: &Node) -> Vec<Column> {
+        let is_any = |step: usize| present.iter().any(|c| is_present(c.values[step]));
         let labels = match selected {
             Node::Selector(selector) | Node::Range(selector, _) => requested(selector),
             _ => Labels::empty(),
         };
-        let values = is_any.into_iter().map(|any| if any { ABSENT } else { 1.0 }).collect();
+        let absent = |step| if is_any(step) { ABSENT } else { 1.0 };
+        let values = (0..self.grid.count).map(absent).collect();
         let column = Column { labels, drops_name: false, values };
         if column.has_values() { vec![column] } else { Vec::new() }
     }
-}
-
-fn clamp(value: f64, low: f64, high: f64) -> f64 {
-    if value.is_nan() || low.is_nan() || high.is_nan() {
-        return f64::NAN;
-    }
-    value.min(high).max(low)
 }
 
 /// The labels whose values the selector states, unless it states several conditions on them.

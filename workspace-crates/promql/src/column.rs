@@ -28,22 +28,6 @@ impl Column {
     pub(crate) fn has_values(&self) -> bool {
         self.values.iter().any(|v| is_present(*v))
     }
-
-    /// Replaces every value by what `f` makes of it.
-    pub(crate) fn map(&mut self, f: impl Fn(f64) -> f64) {
-        for value in self.values.iter_mut().filter(|v| is_present(**v)) {
-            *value = f(*value);
-        }
-    }
-
-    /// As [`Column::map`], with the step.
-    pub(crate) fn map_steps(&mut self, f: impl Fn(usize, f64) -> f64) {
-        for (step, value) in self.values.iter_mut().enumerate() {
-            if is_present(*value) {
-                *value = f(step, *value);
-            }
-        }
-    }
 }
 
 /// The labels that state what kind of metric a series is; they are dropped together.

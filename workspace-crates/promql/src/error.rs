@@ -53,6 +53,12 @@ pub struct EvalError {
     pub failure: Failure,
 }
 
+impl EvalError {
+    pub(crate) fn new(query: &crate::query::Query, failure: Failure) -> Self {
+        Self { query: query.text().to_owned(), failure }
+    }
+}
+
 /// What went wrong in an evaluation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -73,9 +79,12 @@ pub enum Failure {
         /// [`Limits::max_steps`](crate::Limits::max_steps).
         limit: u64,
     },
-    /// The caller withdrew the query, or its time was up.
+    /// The caller withdrew the query.
     #[error("it was cancelled")]
     Cancelled,
+    /// The time that the caller gave it was up.
+    #[error("it took too long: shorten the range, lengthen the step, or allow it more time")]
+    OutOfTime,
     /// The step is not positive, or the end comes before the start.
     #[error("the range is empty: the step must be positive and the end not before the start")]
     EmptyRange,
@@ -96,6 +105,9 @@ pub enum Failure {
         /// The labels of the group.
         labels: String,
     },
+    /// A text that should be the name of a label is none.
+    #[error("`{0}` is not a label name")]
+    LabelName(String),
     /// A parameter of a function or aggregation cannot be used.
     #[error("{0}")]
     Parameter(String),

@@ -1,17 +1,20 @@
 //! Evaluates every node for all steps at once.
 
-use std::cell::Cell;
-
 use base::{Duration, Instant};
 use samples::{Labels, SampleSource};
 
-use crate::ast::{At, Node, Shift};
-use crate::column::{self, ABSENT, Column, is_present};
+use crate::annotation::Annotated;
+use crate::ast::Node;
+use crate::change::Change;
+use crate::column::{self, Column, is_present};
+use crate::context::{Context, Grid};
 use crate::error::{EvalError, Failure};
 use crate::limits::Limits;
+use crate::plan::Plan;
 use crate::query::{Query, ValueKind};
 use crate::value::{Matrix, MatrixSeries, Point, Sample, Value};
-use crate::{aggregate, binary, call, select};
+use crate::window_functions::Scalars;
+use crate::{aggregate, binary, call, select, stream};
 
 /// Evaluates a query at one instant (whole milliseconds).
 ///
@@ -24,15 +27,38 @@ pub fn instant(
     at: Instant,
     limits: &Limits,
 ) -> Result<Value, EvalError> {
+    Ok(instant_annotated(query, source, at, limits)?.value)
+}
+
+/// As [`instant`], with the remarks that Prometheus would make on the result.
+///
+/// # Errors
+/// As [`instant`].
+pub fn instant_annotated(
+    query: &Query,
+    source: &dyn SampleSource,
+    at: Instant,
+    limits: &Limits,
+) -> Result<Annotated<Value>, EvalError> {
     let at_ms = at.unix_millis();
     let grid = Grid { start_ms: at_ms, step_ms: 1, count: 1 };
-    let evaluated = Context::new(source, limits, grid).and_then(|ctx| {
+    let evaluate = |ctx: &Context<'_>| {
         if query.kind() == ValueKind::Matrix {
-            return Ok(Value::Matrix(select::samples_at(&ctx, &query.root, grid)?));
+            return Ok(Value::Matrix(select::samples_at(ctx, &query.root, grid)?));
         }
         instant_value(ctx.evaluate(&query.root, grid)?, at_ms)
-    });
-    evaluated.map_err(|failure| EvalError { query: query.text().to_owned(), failure })
+    };
+    let ctx = Context::new(source, limits, (grid, at_ms));
+    annotated(ctx, evaluate).map_err(|failure| EvalError::new(query, failure))
+}
+
+fn annotated<T>(
+    ctx: Result<Context<'_>, Failure>,
+    evaluate: impl FnOnce(&Context<'_>) -> Result<T, Failure>,
+) -> Result<Annotated<T>, Failure> {
+    let ctx = ctx?;
+    let value = evaluate(&ctx)?;
+    Ok(Annotated { value, annotations: ctx.into_annotations() })
 }
 
 fn instant_value(evaluated: Evaluated, t_ms: i64) -> Result<Value, Failure> {
@@ -64,17 +90,33 @@ pub fn range(
     step: Duration,
     limits: &Limits,
 ) -> Result<Matrix, EvalError> {
-    let evaluated = || {
+    Ok(range_annotated(query, source, start, end, step, limits)?.value)
+}
+
+/// As [`range`], with the remarks that Prometheus would make on the result.
+///
+/// # Errors
+/// As [`range`].
+pub fn range_annotated(
+    query: &Query,
+    source: &dyn SampleSource,
+    start: Instant,
+    end: Instant,
+    step: Duration,
+    limits: &Limits,
+) -> Result<Annotated<Matrix>, EvalError> {
+    let evaluate = || {
         match query.kind() {
             ValueKind::Matrix => return Err(Failure::NotARangeQuery("samples themselves")),
             ValueKind::Text => return Err(Failure::NotARangeQuery("a text")),
             ValueKind::Scalar | ValueKind::Vector => {}
         }
-        let grid = Grid::new(start.unix_millis(), end.unix_millis(), step.millis())?;
-        let ctx = Context::new(source, limits, grid)?;
-        range_value(ctx.evaluate(&query.root, grid)?, grid)
+        let end_ms = end.unix_millis();
+        let grid = Grid::new(start.unix_millis(), end_ms, step.millis())?;
+        let ctx = Context::new(source, limits, (grid, end_ms));
+        annotated(ctx, |ctx| range_value(ctx.evaluate(&query.root, grid)?, grid))
     };
-    evaluated().map_err(|failure| EvalError { query: query.text().to_owned(), failure })
+    evaluate().map_err(|failure| EvalError::new(query, failure))
 }
 
 fn range_value(evaluated: Evaluated, grid: Grid) -> Result<Matrix, Failure> {
@@ -93,45 +135,6 @@ fn range_value(evaluated: Evaluated, grid: Grid) -> Result<Matrix, Failure> {
         MatrixSeries { labels: column.labels, points }
     });
     Ok(Matrix { series: series.collect() })
-}
-
-/// The steps of an evaluation. There is at least one.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Grid {
-    pub(crate) start_ms: i64,
-    pub(crate) step_ms: i64,
-    pub(crate) count: usize,
-}
-
-impl Grid {
-    pub(crate) fn new(start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Self, Failure> {
-        // Times beyond this cannot be computed with, and no sample has them.
-        let reach = 1 << 53;
-        let in_reach = start_ms.abs_diff(0) <= reach && end_ms.abs_diff(0) <= reach;
-        if step_ms <= 0 || end_ms < start_ms || !in_reach {
-            return Err(Failure::EmptyRange);
-        }
-        let count = ((end_ms - start_ms) / step_ms) as usize + 1;
-        Ok(Self { start_ms, step_ms, count })
-    }
-
-    pub(crate) fn time(&self, step: usize) -> i64 {
-        self.start_ms + step as i64 * self.step_ms
-    }
-
-    pub(crate) fn end_ms(&self) -> i64 {
-        self.time(self.count - 1)
-    }
-
-    /// The time between two steps; none for an instant.
-    pub(crate) fn interval_ms(&self) -> i64 {
-        if self.count > 1 { self.step_ms } else { 0 }
-    }
-
-    pub(crate) fn times(&self) -> impl Iterator<Item = i64> {
-        let grid = *self;
-        (0..grid.count).map(move |step| grid.time(step))
-    }
 }
 
 /// What a node gives.
@@ -176,71 +179,30 @@ pub(crate) fn mistyped(expected: &str) -> Failure {
     Failure::Parameter(format!("an argument should be {expected}"))
 }
 
-/// What all nodes of one evaluation share.
-pub(crate) struct Context<'a> {
-    pub(crate) source: &'a dyn SampleSource,
-    limits: &'a Limits,
-    pub(crate) outer: Grid,
-    used: Cell<u64>,
-}
-
-impl<'a> Context<'a> {
-    fn new(source: &'a dyn SampleSource, limits: &'a Limits, outer: Grid) -> Result<Self, Failure> {
-        if outer.start_ms.abs_diff(0) > 1 << 53 {
-            return Err(Failure::EmptyRange);
-        }
-        let ctx = Self { source, limits, outer, used: Cell::new(0) };
-        ctx.check_steps(outer)?;
-        Ok(ctx)
-    }
-
-    pub(crate) fn check_steps(&self, grid: Grid) -> Result<(), Failure> {
-        let (steps, limit) = (grid.count as u64, self.limits.max_steps);
-        if steps > limit { Err(Failure::TooManySteps { steps, limit }) } else { Ok(()) }
-    }
-
-    /// Counts samples that are read or computed.
-    pub(crate) fn charge(&self, samples: usize) -> Result<(), Failure> {
-        let used = self.used.get().saturating_add(samples as u64);
-        self.used.set(used);
-        let limit = self.limits.max_samples;
-        if used > limit { Err(Failure::TooManySamples { limit }) } else { self.check_cancelled() }
-    }
-
-    pub(crate) fn check_cancelled(&self) -> Result<(), Failure> {
-        match &self.limits.cancelled {
-            Some(cancelled) if cancelled() => Err(Failure::Cancelled),
-            _ => Ok(()),
-        }
-    }
-
-    /// The time that a selector looks at for each step, and whether it is the same for all.
-    pub(crate) fn shifted(&self, shift: Shift, grid: Grid) -> Shifted {
-        let fixed_ms = shift.at.map(|at| match at {
-            At::Start => self.outer.start_ms,
-            At::End => self.outer.end_ms(),
-            At::Ms(ms) => ms,
-        });
-        match fixed_ms {
-            Some(ms) => Shifted { first_ms: ms - shift.offset_ms, step_ms: 0, count: grid.count },
-            None => Shifted {
-                first_ms: grid.start_ms - shift.offset_ms,
-                step_ms: grid.step_ms,
-                count: grid.count,
-            },
-        }
-    }
-
+impl Context<'_> {
     pub(crate) fn evaluate(&self, node: &Node, grid: Grid) -> Result<Evaluated, Failure> {
-        self.check_cancelled()?;
+        self.check_time()?;
+        if let Some(plan) = Plan::of(self, node, grid)? {
+            return Ok(Evaluated::Vector(stream::columns(self, &plan)?.into()));
+        }
+        if let Some(inner) = Change::argument(node) {
+            let mut columns = self.vector(inner, grid)?;
+            if let Some(change) = Change::of(self, node, grid)? {
+                change.apply_to(&mut columns);
+            }
+            return Ok(Evaluated::Vector(columns.into()));
+        }
         Ok(match node {
             Node::Number(number) => Evaluated::Scalar(vec![*number; grid.count]),
             Node::Text(text) => Evaluated::Text(text.clone()),
-            Node::Selector(selector) => {
-                Evaluated::Vector(select::instant_columns(self, selector, grid)?.into())
+            Node::Selector(_) | Node::Range(..) | Node::Subquery(_) => {
+                return Err(mistyped("an instant vector"));
             }
-            Node::Range(..) | Node::Subquery(_) => return Err(mistyped("an instant vector")),
-            Node::Negate(inner) => negate(self.evaluate(inner, grid)?),
+            Node::Negate(inner) => {
+                let mut values = self.scalar(inner, grid)?;
+                values.iter_mut().for_each(|value| *value = -*value);
+                Evaluated::Scalar(values)
+            }
             Node::Binary(parts) => binary::evaluate(self, parts, grid)?,
             Node::Aggregate(parts) => Evaluated::Vector(aggregate::evaluate(self, parts, grid)?),
             Node::Call(function, arguments) => call::evaluate(self, *function, arguments, grid)?,
@@ -254,48 +216,9 @@ impl<'a> Context<'a> {
     pub(crate) fn scalar(&self, node: &Node, grid: Grid) -> Result<Vec<f64>, Failure> {
         self.evaluate(node, grid)?.into_scalar()
     }
-}
 
-/// The times that a selector looks at: a grid that may stand still.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Shifted {
-    pub(crate) first_ms: i64,
-    pub(crate) step_ms: i64,
-    pub(crate) count: usize,
-}
-
-impl Shifted {
-    pub(crate) fn time(&self, step: usize) -> i64 {
-        self.first_ms + step as i64 * self.step_ms
-    }
-
-    pub(crate) fn last_ms(&self) -> i64 {
-        self.time(self.count - 1)
-    }
-
-    /// How many different times there are at most.
-    pub(crate) fn distinct(&self) -> usize {
-        if self.step_ms == 0 { 1 } else { self.count }
-    }
-
-    /// Values for the distinct times, repeated for all steps.
-    pub(crate) fn spread(&self, mut values: Vec<f64>) -> Vec<f64> {
-        let last = values.last().copied().unwrap_or(ABSENT);
-        values.resize(self.count, last);
-        values
-    }
-}
-
-fn negate(evaluated: Evaluated) -> Evaluated {
-    match evaluated {
-        Evaluated::Scalar(values) => Evaluated::Scalar(values.into_iter().map(|v| -v).collect()),
-        Evaluated::Vector(mut vector) => {
-            for column in &mut vector.columns {
-                column.map(|value| -value);
-                column.drops_name = true;
-            }
-            Evaluated::Vector(vector)
-        }
-        text @ Evaluated::Text(_) => text,
+    /// As [`Context::scalar`], for sharing.
+    pub(crate) fn scalars(&self, node: &Node, grid: Grid) -> Result<Scalars, Failure> {
+        Ok(self.scalar(node, grid)?.into())
     }
 }

@@ -39,6 +39,22 @@ pub(crate) enum Function {
 }
 
 impl Function {
+    /// Whether it gives one number for each step, and no vector.
+    pub(crate) fn is_scalar(self) -> bool {
+        matches!(
+            self,
+            Self::End
+                | Self::MaxOf
+                | Self::MinOf
+                | Self::Pi
+                | Self::Range
+                | Self::Scalar
+                | Self::Start
+                | Self::Step
+                | Self::Time
+        )
+    }
+
     /// The function called `name`; `None` when it is not supported.
     pub(crate) fn named(name: &str) -> Option<Self> {
         math(name)

@@ -79,7 +79,7 @@ fn with_label(column: &Column, name: &str, value: &str) -> Column {
 
 fn check_label_name(name: &str) -> Result<(), Failure> {
     if name.is_empty() || name.contains(char::REPLACEMENT_CHARACTER) {
-        return Err(Failure::Parameter(format!("`{name}` is not a label name")));
+        return Err(Failure::LabelName(name.to_owned()));
     }
     Ok(())
 }

@@ -10,15 +10,20 @@
 //! and subqueries that do not state their step.
 //!
 //! Architecture invariant: this crate reads no clock and performs no I/O. Samples come from a
-//! [`samples::SampleSource`], a deadline from [`Limits::cancelled`].
+//! [`samples::SampleSource`], a deadline from [`Limits::deadline`].
 
+mod accumulate;
 mod aggregate;
+mod annotation;
 mod ast;
 mod binary;
 mod call;
+mod change;
 mod column;
+mod context;
 mod error;
 mod eval;
+mod extrapolate;
 mod function;
 mod guard;
 mod histogram;
@@ -27,17 +32,21 @@ mod limits;
 mod lower;
 mod matching;
 mod number;
+mod order;
+mod plan;
 mod query;
 mod rank;
 mod regression;
 mod select;
+mod stream;
 mod time_functions;
 mod value;
 mod window;
 mod window_functions;
 
+pub use annotation::{Annotated, Annotation, Annotations};
 pub use error::{EvalError, Failure, QueryError};
-pub use eval::{instant, range};
-pub use limits::Limits;
+pub use eval::{instant, instant_annotated, range, range_annotated};
+pub use limits::{Asked, Limits};
 pub use query::{Query, ValueKind};
 pub use value::{Matrix, MatrixSeries, Point, Sample, Value};

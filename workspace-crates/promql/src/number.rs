@@ -1,10 +1,12 @@
 //! Sums that lose no digits, and the text form of numbers.
 
+use crate::order::by_value;
+
 /// A sum with the rounding error that goes with it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sum {
-    sum: f64,
-    error: f64,
+    pub(crate) sum: f64,
+    pub(crate) error: f64,
 }
 
 impl Sum {
@@ -56,43 +58,82 @@ pub(crate) struct Moments {
 }
 
 impl Moments {
+    /// Those of no values.
+    pub(crate) const NONE: Self = Self { count: 0.0, mean: 0.0, squares: 0.0 };
+
     /// An infinite value has no deviation.
     pub(crate) fn of(value: f64) -> Self {
         Self { count: 1.0, mean: value, squares: if value.is_finite() { 0.0 } else { f64::NAN } }
     }
 
     pub(crate) fn add(self, other: Self) -> Self {
+        if self.count == 0.0 || other.count == 0.0 {
+            return if self.count == 0.0 { other } else { self };
+        }
         let count = self.count + other.count;
         let delta = other.mean - self.mean;
-        let mean = self.mean + delta * (other.count / count);
-        let squares =
-            self.squares + other.squares + delta * delta * (self.count * other.count / count);
+        let share = other.count / count;
+        let mean = self.mean + delta * share;
+        let squares = self.squares + other.squares + delta * delta * (self.count * share);
         Self { count, mean, squares }
     }
 
-    pub(crate) fn variance(self) -> f64 {
-        self.squares / self.count
+    /// `None` of no values.
+    pub(crate) fn variance(self) -> Option<f64> {
+        (self.count > 0.0).then(|| self.squares / self.count)
     }
 }
 
 /// The `fraction` quantile of `values`, interpolated between neighbours; NaN values are the
 /// smallest. Fractions outside of 0 to 1 give the infinities.
 pub(crate) fn quantile(fraction: f64, values: &mut [f64]) -> f64 {
-    if values.is_empty() || fraction.is_nan() {
-        return f64::NAN;
+    let Some(rank) = Rank::of(fraction, values.len()) else {
+        return outside(fraction, values.len());
+    };
+    let (below, upper, _) = values.select_nth_unstable_by(rank.upper, by_value);
+    let upper = *upper;
+    // The one before it is the greatest of those that are less.
+    let lower = below.iter().copied().max_by(by_value).filter(|_| rank.lower < rank.upper);
+    rank.between(lower.unwrap_or(upper), upper)
+}
+
+/// As [`quantile`], of `count` values of which `nth` gives the `n`th smallest.
+pub(crate) fn quantile_by(fraction: f64, count: usize, nth: impl Fn(usize) -> f64) -> f64 {
+    let Some(rank) = Rank::of(fraction, count) else { return outside(fraction, count) };
+    let lower = nth(rank.lower);
+    rank.between(lower, if rank.upper > rank.lower { nth(rank.upper) } else { lower })
+}
+
+/// The two neighbours between which a quantile lies.
+struct Rank {
+    lower: usize,
+    upper: usize,
+    weight: f64,
+}
+
+impl Rank {
+    fn of(fraction: f64, count: usize) -> Option<Self> {
+        if count == 0 || !(0.0..=1.0).contains(&fraction) {
+            return None;
+        }
+        let rank = fraction * (count - 1) as f64;
+        let lower = (rank.floor() as usize).min(count - 1);
+        Some(Self { lower, upper: (lower + 1).min(count - 1), weight: rank - rank.floor() })
     }
-    if fraction < 0.0 {
-        return f64::NEG_INFINITY;
+
+    fn between(&self, lower: f64, upper: f64) -> f64 {
+        lower * (1.0 - self.weight) + upper * self.weight
     }
-    if fraction > 1.0 {
-        return f64::INFINITY;
+}
+
+fn outside(fraction: f64, count: usize) -> f64 {
+    if count == 0 || fraction.is_nan() {
+        f64::NAN
+    } else if fraction < 0.0 {
+        f64::NEG_INFINITY
+    } else {
+        f64::INFINITY
     }
-    values.sort_by(|a, b| b.is_nan().cmp(&a.is_nan()).then(a.total_cmp(b)));
-    let rank = fraction * (values.len() - 1) as f64;
-    let lower = (rank.floor() as usize).min(values.len() - 1);
-    let upper = (lower + 1).min(values.len() - 1);
-    let weight = rank - rank.floor();
-    values[lower] * (1.0 - weight) + values[upper] * weight
 }
 
 /// The shortest decimal form without an exponent, as Prometheus writes label values.
@@ -140,8 +181,9 @@ mod tests {
         let moments: Vec<Moments> = [1.0, 2.0, 3.0, 4.0].map(Moments::of).to_vec();
         let left = moments[0].add(moments[1]).add(moments[2]).add(moments[3]);
         let pairs = moments[0].add(moments[1]).add(moments[2].add(moments[3]));
-        assert_eq!((left.variance(), pairs.variance()), (1.25, 1.25));
-        assert!(Moments::of(f64::INFINITY).variance().is_nan());
+        assert_eq!((left.variance(), pairs.variance()), (Some(1.25), Some(1.25)));
+        assert!(Moments::of(f64::INFINITY).variance().unwrap().is_nan());
+        assert_eq!(Moments::NONE.add(Moments::NONE).variance(), None);
     }
 
     #[test]

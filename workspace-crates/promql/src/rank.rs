@@ -1,30 +1,26 @@
-//! Aggregations that look at each value: `topk`, `bottomk`, `limitk`, `quantile`, `count_values`.
+//! Aggregations that look at each value: `topk`, `bottomk`, `limitk`, `limit_ratio`, `quantile`,
+//! `count_values`.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use samples::METRIC_NAME;
+use samples::{Labels, METRIC_NAME};
 
 use crate::aggregate::Group;
-use crate::ast::Aggregation;
+use crate::ast::{Aggregation, By};
 use crate::column::{ABSENT, Column, is_present};
+use crate::context::{Context, Grid};
 use crate::error::Failure;
-use crate::eval::{Context, Evaluated, Grid, Vector, mistyped};
+use crate::eval::Vector;
 use crate::number;
 
 pub(crate) fn evaluate(
     ctx: &Context<'_>,
     operator: Aggregation,
     groups: Vec<Group>,
-    parameter: Option<Evaluated>,
+    parameter: Vec<f64>,
     grid: Grid,
 ) -> Result<Vector, Failure> {
-    let parameter = parameter.ok_or_else(|| mistyped("given"))?;
-    if operator == Aggregation::CountValues {
-        let Evaluated::Text(label) = parameter else { return Err(mistyped("a text")) };
-        return count_values(ctx, groups, &label, grid);
-    }
-    let parameter = parameter.into_scalar()?;
     if operator == Aggregation::Quantile {
         let columns = groups.into_iter().flat_map(|group| {
             let values = quantiles(&group.columns, &parameter);
@@ -35,7 +31,7 @@ pub(crate) fn evaluate(
     let limits = parameter.iter().map(|k| to_count(*k)).collect::<Result<Vec<_>, _>>()?;
     let mut columns = Vec::new();
     for mut group in groups {
-        ctx.check_cancelled()?;
+        ctx.check_time()?;
         // Which of equal values stays must not depend on how the argument was computed.
         group.columns.sort_by(|a, b| a.labels.cmp(&b.labels));
         columns.extend(keep(operator, group.columns, &limits));
@@ -98,41 +94,40 @@ fn quantiles(columns: &[Column], fractions: &[f64]) -> Vec<f64> {
     steps.map(quantile).collect()
 }
 
-fn count_values(
+/// The value becomes a label before series are grouped, so it may take the place of a label that
+/// would tell them apart.
+pub(crate) fn count_values(
     ctx: &Context<'_>,
-    groups: Vec<Group>,
+    by: &By,
+    columns: &[Column],
     label: &str,
     grid: Grid,
 ) -> Result<Vector, Failure> {
     if label.is_empty() || label.contains(char::REPLACEMENT_CHARACTER) {
-        return Err(Failure::Parameter(format!("`{label}` is not a label name")));
+        return Err(Failure::LabelName(label.to_owned()));
     }
-    let mut results = Vec::new();
-    for group in groups {
-        let mut counts: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-        for column in &group.columns {
-            for (step, value) in column.values.iter().enumerate() {
-                if !is_present(*value) {
-                    continue;
-                }
-                let text = number::text(*value);
-                if !counts.contains_key(&text) {
-                    ctx.charge(grid.count)?;
-                    counts.insert(text.clone(), vec![ABSENT; grid.count]);
-                }
-                if let Some(count) = counts.get_mut(&text).map(|counts| &mut counts[step]) {
-                    *count = if is_present(*count) { *count + 1.0 } else { 1.0 };
-                }
+    let mut counts: BTreeMap<(Labels, bool), Vec<f64>> = BTreeMap::new();
+    for column in columns {
+        ctx.check_time()?;
+        // A name that is set on purpose is not dropped at the end.
+        let drops_name = column.drops_name && label != METRIC_NAME;
+        let mut keys: BTreeMap<u64, Labels> = BTreeMap::new();
+        for (step, value) in column.values.iter().enumerate().filter(|(_, v)| is_present(**v)) {
+            let key = keys.entry(value.to_bits()).or_insert_with(|| {
+                let labels = column.labels.with(label, &number::text(*value));
+                by.key_with(&labels, label)
+            });
+            let key = (key.clone(), drops_name);
+            if !counts.contains_key(&key) {
+                ctx.charge(grid.count)?;
             }
-        }
-        for (text, values) in counts {
-            let labelled = group.results(group.labels.with(label, &text), values);
-            // A name that is set on purpose is not dropped at the end.
-            results.extend(labelled.into_iter().map(|column| Column {
-                drops_name: column.drops_name && label != METRIC_NAME,
-                ..column
-            }));
+            let count = &mut counts.entry(key).or_insert_with(|| vec![ABSENT; grid.count])[step];
+            *count = if is_present(*count) { *count + 1.0 } else { 1.0 };
         }
     }
-    Ok(crate::column::merge(results)?.into())
+    let results = counts.into_iter().map(|((labels, drops_name), values)| {
+        let drops_name = drops_name && !labels.get(METRIC_NAME).is_empty();
+        Column { labels, drops_name, values }
+    });
+    Ok(crate::column::merge(results.collect())?.into())
 }

@@ -1,50 +1,119 @@
-//! Lines through the samples of a window, and smoothing.
+//! Lines through the samples of windows, and smoothing.
 
-use crate::number::Sum;
+use crate::column::ABSENT;
+use crate::context::Pulse;
+use crate::error::Failure;
+use crate::window::{Bounds, fold};
 
-/// Slope per second and value at `origin_ms` of the line with the least squares; `None` with fewer
-/// than two samples.
-fn line(times_ms: &[i64], values: &[f64], origin_ms: i64) -> Option<(f64, f64)> {
-    if values.len() < 2 {
-        return None;
-    }
-    let first = values[0];
-    if values.iter().all(|v| *v == first) {
-        return Some(if first.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, first) });
-    }
-    let seconds = |time: &i64| (time - origin_ms) as f64 / 1_000.0;
-    let total = |terms: &mut dyn Iterator<Item = f64>| {
-        terms.map(Sum::of).fold(Sum::default(), Sum::add).value()
-    };
-    let count = values.len() as f64;
-    let sum_x = total(&mut times_ms.iter().map(seconds));
-    let sum_y = total(&mut values.iter().copied());
-    let sum_xy = total(&mut times_ms.iter().zip(values).map(|(t, v)| seconds(t) * v));
-    let sum_xx = total(&mut times_ms.iter().map(|t| seconds(t) * seconds(t)));
-    let covariance = sum_xy - sum_x * sum_y / count;
-    let variance = sum_xx - sum_x * sum_x / count;
-    let slope = covariance / variance;
-    Some((slope, sum_y / count - slope * sum_x / count))
+/// What determines the line with the least squares through some points. Two of these can be joined,
+/// and nothing is subtracted when a window slides, so no digits are lost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line {
+    count: f64,
+    /// The means of both coordinates.
+    x: f64,
+    y: f64,
+    /// The squared deviations of x, and the products of those of x and y.
+    xx: f64,
+    xy: f64,
+    /// The value that all points have; NaN when they differ.
+    level: f64,
 }
 
-/// The change per second.
-pub(crate) fn slope(times_ms: &[i64], values: &[f64]) -> Option<f64> {
-    line(times_ms, values, *times_ms.first()?).map(|(slope, _)| slope)
+impl Line {
+    fn through(x: f64, y: f64) -> Self {
+        Self { count: 1.0, x, y, xx: 0.0, xy: 0.0, level: y }
+    }
+
+    fn join(self, other: Self) -> Self {
+        let count = self.count + other.count;
+        let share = other.count / count;
+        let (dx, dy) = (other.x - self.x, other.y - self.y);
+        let weight = self.count * share;
+        Self {
+            count,
+            x: self.x + dx * share,
+            y: self.y + dy * share,
+            xx: self.xx + other.xx + dx * dx * weight,
+            xy: self.xy + other.xy + dx * dy * weight,
+            level: if self.level == other.level { self.level } else { f64::NAN },
+        }
+    }
+
+    /// The change per unit of x.
+    fn slope(&self) -> f64 {
+        if self.level.is_finite() {
+            0.0
+        } else if self.y.is_finite() {
+            self.xy / self.xx
+        } else {
+            f64::NAN
+        }
+    }
+
+    fn at(&self, x: f64) -> f64 {
+        if self.level.is_finite() {
+            return self.level;
+        }
+        self.y + self.slope() * (x - self.x)
+    }
 }
 
-/// The value that the line reaches `ahead_seconds` after `now_ms`.
-pub(crate) fn predict(
-    times_ms: &[i64],
+/// The samples of a series, the times of which are folded in seconds since the first of them.
+pub(crate) struct Points<'a> {
+    pub(crate) times_ms: &'a [i64],
+    pub(crate) values: &'a [f64],
+}
+
+impl Points<'_> {
+    /// The change per second in each window; none where there are fewer than two samples.
+    pub(crate) fn slopes(&self, bounds: &[Bounds], out: &mut Vec<f64>) {
+        self.fold(bounds, |line, _| line.slope(), out);
+    }
+
+    /// What the line of each window reaches at the time that `at_seconds` gives for its step.
+    pub(crate) fn predictions(
+        &self,
+        bounds: &[Bounds],
+        at_seconds: impl Fn(usize) -> f64,
+        out: &mut Vec<f64>,
+    ) {
+        self.fold(bounds, |line, step| line.at(at_seconds(step)), out);
+    }
+
+    /// The origin of the folded times.
+    pub(crate) fn origin_ms(&self) -> i64 {
+        self.times_ms.first().copied().unwrap_or_default()
+    }
+
+    fn fold(&self, bounds: &[Bounds], finish: impl Fn(Line, usize) -> f64, out: &mut Vec<f64>) {
+        let origin_ms = self.origin_ms();
+        let seconds = |at: usize| (self.times_ms[at] - origin_ms) as f64 / 1_000.0;
+        let leaf = |at: usize| Line::through(seconds(at), self.values[at]);
+        let finish = |line: Line, step, (low, high): Bounds| {
+            if high - low < 2 { ABSENT } else { finish(line, step) }
+        };
+        fold(bounds, leaf, Line::join, finish, out);
+    }
+}
+
+/// Double exponential smoothing. What a sample adds depends on all before it in the same window, so
+/// this takes time in proportion to the samples of every window, and not of the series.
+pub(crate) fn smooth(
     values: &[f64],
-    now_ms: i64,
-    ahead_seconds: f64,
-) -> Option<f64> {
-    let (slope, now) = line(times_ms, values, now_ms)?;
-    Some(slope * ahead_seconds + now)
+    bounds: &[Bounds],
+    (smoothing, trending): (&[f64], &[f64]),
+    pulse: &mut Pulse<'_>,
+    out: &mut Vec<f64>,
+) -> Result<(), Failure> {
+    for (step, (low, high)) in bounds.iter().copied().enumerate() {
+        pulse.tick(1 + high - low)?;
+        out.push(smoothed(&values[low..high], smoothing[step], trending[step]).unwrap_or(ABSENT));
+    }
+    Ok(())
 }
 
-/// Double exponential smoothing; `None` with fewer than two samples.
-pub(crate) fn smooth(values: &[f64], smoothing: f64, trending: f64) -> Option<f64> {
+fn smoothed(values: &[f64], smoothing: f64, trending: f64) -> Option<f64> {
     let (first, second) = (values.first()?, values.get(1)?);
     let mut level = *first;
     let mut trend = second - first;
@@ -54,17 +123,4 @@ pub(crate) fn smooth(values: &[f64], smoothing: f64, trending: f64) -> Option<f6
         level = next;
     }
     Some(level)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{predict, slope};
-
-    #[test]
-    fn a_straight_line_goes_on() {
-        let (times, values) = ([0, 1_000, 2_000], [1.0, 3.0, 5.0]);
-        assert_eq!(slope(&times, &values), Some(2.0));
-        assert_eq!(predict(&times, &values, 2_000, 10.0), Some(25.0));
-        assert_eq!(slope(&times[..1], &values[..1]), None);
-    }
 }

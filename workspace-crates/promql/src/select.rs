@@ -1,17 +1,18 @@
-//! Reads samples: instant selectors, and the series that windows slide over.
+//! The series that windows slide over, where they are needed all at once.
 
 use std::sync::Arc;
 
 use samples::{Labels, METRIC_NAME, Series, is_stale};
 
-use crate::ast::{Node, Selector, Subquery};
-use crate::column::{ABSENT, Column, is_present};
+use crate::ast::{Node, Subquery};
+use crate::column::{Column, is_present};
+use crate::context::{Context, Grid, Shifted};
 use crate::error::Failure;
-use crate::eval::{Context, Grid, Shifted, mistyped};
+use crate::eval::mistyped;
 use crate::value::{Matrix, MatrixSeries, Point};
 
 /// How long a sample stands for its series: 5 minutes, the default of Prometheus.
-const LOOKBACK_MS: i64 = 300_000;
+pub(crate) const LOOKBACK_MS: i64 = 300_000;
 
 /// The samples of one series, without staleness markers, in time.
 pub(crate) struct Stream {
@@ -28,72 +29,14 @@ pub(crate) struct Windows {
     pub(crate) range_ms: i64,
 }
 
-fn read(
-    ctx: &Context<'_>,
-    selector: &Selector,
-    start_ms: i64,
-    end_ms: i64,
-) -> Result<Vec<Series>, Failure> {
-    let series = ctx.source.select(&selector.matchers, start_ms, end_ms)?;
-    ctx.charge(series.iter().map(|s| s.values().len()).sum())?;
-    Ok(series)
-}
-
-/// The latest sample of each series at each step, unless it is stale or older than the look-back.
-pub(crate) fn instant_columns(
-    ctx: &Context<'_>,
-    selector: &Selector,
-    grid: Grid,
-) -> Result<Vec<Column>, Failure> {
-    latest(ctx, selector, grid, |_, value| value)
-}
-
-/// The times in seconds of the samples that [`instant_columns`] gives.
-pub(crate) fn instant_times(
-    ctx: &Context<'_>,
-    selector: &Selector,
-    grid: Grid,
-) -> Result<Vec<Column>, Failure> {
-    latest(ctx, selector, grid, |time_ms, _| time_ms as f64 / 1_000.0)
-}
-
-fn latest(
-    ctx: &Context<'_>,
-    selector: &Selector,
-    grid: Grid,
-    take: impl Fn(i64, f64) -> f64,
-) -> Result<Vec<Column>, Failure> {
-    let at = ctx.shifted(selector.shift, grid);
-    let mut columns = Vec::new();
-    for series in read(ctx, selector, at.first_ms - LOOKBACK_MS, at.last_ms())? {
-        ctx.charge(grid.count)?;
-        let (times, values) = (series.times_ms(), series.values());
-        let mut next = 0;
-        let found = (0..at.distinct()).map(|step| {
-            let time = at.time(step);
-            while next < times.len() && times[next] <= time {
-                next += 1;
-            }
-            match next.checked_sub(1) {
-                Some(last) if times[last] > time - LOOKBACK_MS && !is_stale(values[last]) => {
-                    take(times[last], values[last])
-                }
-                _ => ABSENT,
-            }
-        });
-        let found = at.spread(found.collect());
-        columns.push(Column { labels: series.labels().clone(), drops_name: false, values: found });
-    }
-    columns.retain(Column::has_values);
-    Ok(columns)
-}
-
 /// The series and windows of an argument that is a range selector or a subquery.
 pub(crate) fn windows(ctx: &Context<'_>, node: &Node, grid: Grid) -> Result<Windows, Failure> {
     match node {
         Node::Range(selector, range_ms) => {
             let ends = ctx.shifted(selector.shift, grid);
-            let series = read(ctx, selector, ends.first_ms - range_ms, ends.last_ms())?;
+            let after_ms = ends.first_ms - range_ms;
+            let series = ctx.source.select(&selector.matchers, after_ms, ends.last_ms())?;
+            ctx.charge(series.iter().map(|s| s.values().len()).sum())?;
             let streams = series.into_iter().map(stream_of_series).collect();
             Ok(Windows { streams, ends, range_ms: *range_ms })
         }
@@ -107,9 +50,32 @@ fn stream_of_series(series: Series) -> Stream {
     if !values.iter().any(|v| is_stale(*v)) {
         return Stream { labels, drops_name: false, times_ms, values };
     }
-    let fresh = times_ms.iter().zip(&values).filter(|(_, value)| !is_stale(**value));
-    let (times, values): (Vec<i64>, Vec<f64>) = fresh.map(|(t, v)| (*t, *v)).unzip();
-    Stream { labels, drops_name: false, times_ms: Arc::new(times), values }
+    let (times_ms, values) = fresh(&times_ms, &values);
+    Stream { labels, drops_name: false, times_ms: Arc::new(times_ms), values }
+}
+
+/// The samples that are no staleness markers.
+pub(crate) fn fresh(times_ms: &[i64], values: &[f64]) -> (Vec<i64>, Vec<f64>) {
+    let fresh = times_ms.iter().zip(values).filter(|(_, value)| !is_stale(**value));
+    fresh.map(|(t, v)| (*t, *v)).unzip()
+}
+
+/// The times at which the inner query of a subquery is evaluated for all windows: multiples of its
+/// step. `None` when there are none.
+pub(crate) fn inner_grid(
+    ctx: &Context<'_>,
+    subquery: &Subquery,
+    ends: Shifted,
+) -> Result<Option<Grid>, Failure> {
+    let step_ms = subquery.step_ms;
+    let after_ms = ends.first_ms - subquery.range_ms;
+    let start_ms = (after_ms.div_euclid(step_ms) + 1) * step_ms;
+    if start_ms > ends.last_ms() {
+        return Ok(None);
+    }
+    let inner = Grid::new(start_ms, ends.last_ms(), step_ms)?;
+    ctx.check_steps(inner)?;
+    Ok(Some(inner))
 }
 
 /// Evaluates the inner query once for all windows, at the multiples of the subquery's step.
@@ -118,15 +84,11 @@ fn subquery_windows(
     subquery: &Subquery,
     grid: Grid,
 ) -> Result<Windows, Failure> {
-    let (range_ms, step_ms) = (subquery.range_ms, subquery.step_ms);
+    let range_ms = subquery.range_ms;
     let ends = ctx.shifted(subquery.shift, grid);
-    let after_ms = ends.first_ms - range_ms;
-    let start_ms = (after_ms.div_euclid(step_ms) + 1) * step_ms;
-    if start_ms > ends.last_ms() {
+    let Some(inner) = inner_grid(ctx, subquery, ends)? else {
         return Ok(Windows { streams: Vec::new(), ends, range_ms });
-    }
-    let inner = Grid::new(start_ms, ends.last_ms(), step_ms)?;
-    ctx.check_steps(inner)?;
+    };
     let columns = ctx.vector(&subquery.expr, inner)?;
     let all_times = Arc::new(inner.times().collect::<Vec<_>>());
     let streams = columns.into_iter().map(|column| stream_of_column(column, &all_times));
@@ -138,9 +100,9 @@ fn stream_of_column(column: Column, all_times: &Arc<Vec<i64>>) -> Stream {
     if values.iter().all(|v| is_present(*v)) {
         return Stream { labels, drops_name, times_ms: Arc::clone(all_times), values };
     }
-    let present = all_times.iter().zip(&values).filter(|(_, value)| is_present(**value));
-    let (times, values): (Vec<i64>, Vec<f64>) = present.map(|(t, v)| (*t, *v)).unzip();
-    Stream { labels, drops_name, times_ms: Arc::new(times), values }
+    // Absence is written as staleness is.
+    let (times_ms, values) = fresh(all_times, &values);
+    Stream { labels, drops_name, times_ms: Arc::new(times_ms), values }
 }
 
 /// The samples of the only window of an instant query that is a range selector or a subquery.

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use crate::annotation::Annotation;
+use crate::ast::Node;
 use crate::column::{ABSENT, Column};
+use crate::context::{Context, Grid, Pulse, Shifted};
 use crate::error::Failure;
-use crate::eval::{Context, Grid};
-use crate::number::{Moments, Sum, quantile, running_mean};
-use crate::regression;
-use crate::select::{Stream, Windows};
-use crate::window::{Bounds, bounds, each, fold};
+use crate::extrapolate::{self, Edge, Extrapolation, seconds};
+use crate::number::{self, Moments, Sum, running_mean};
+use crate::order;
+use crate::regression::{self, Points};
+use crate::select::Stream;
+use crate::window::{Bounds, Layout, bounds, each, fold};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WindowFunction {
@@ -74,55 +78,185 @@ impl WindowFunction {
     }
 
     /// The name stays where the result is one of the samples.
-    fn keeps_name(self) -> bool {
+    pub(crate) fn keeps_name(self) -> bool {
         matches!(self, Self::First | Self::Last)
     }
-}
 
-/// Applies `function` to all windows; `scalars` are its other arguments, one number for each step.
-pub(crate) fn apply(
-    ctx: &Context<'_>,
-    function: WindowFunction,
-    windows: &Windows,
-    scalars: &[Vec<f64>],
-    grid: Grid,
-) -> Result<Vec<Column>, Failure> {
-    check_parameters(function, scalars)?;
-    let mut columns = Vec::with_capacity(windows.streams.len());
-    let mut shared: Option<(&Arc<Vec<i64>>, Vec<Bounds>)> = None;
-    for stream in &windows.streams {
-        ctx.charge(grid.count)?;
-        // Series of one target share their times, and so their windows.
-        let times = &stream.times_ms;
-        let known = shared.take().filter(|(known, _)| Arc::ptr_eq(known, times));
-        let mut bounds = known
-            .map_or_else(|| bounds(times, &windows.ends, windows.range_ms), |(_, bounds)| bounds);
-        if uses_step(function) {
-            let last = bounds[bounds.len() - 1];
-            bounds.resize(grid.count, last);
-        }
-        let series = Prepared { ctx, stream, windows, bounds: &bounds, scalars, grid };
-        let values = windows.ends.spread(series.compute(function));
-        ctx.check_cancelled()?;
-        let drops_name = stream.drops_name || !function.keeps_name();
-        columns.push(Column { labels: stream.labels.clone(), drops_name, values });
-        shared = Some((times, bounds));
+    /// Whether equal windows can give different results at different steps.
+    fn uses_step(self) -> bool {
+        matches!(self, Self::PredictLinear | Self::Quantile | Self::DoubleExponentialSmoothing)
     }
-    columns.retain(Column::has_values);
-    Ok(columns)
+
+    /// Which argument is the range vector; the others are numbers.
+    pub(crate) fn window_argument(self) -> usize {
+        usize::from(self == Self::Quantile)
+    }
+
+    fn extrapolation(self) -> Option<Extrapolation> {
+        match self {
+            Self::Rate => Some(Extrapolation::Rate),
+            Self::Increase => Some(Extrapolation::Increase),
+            Self::Delta => Some(Extrapolation::Delta),
+            _ => None,
+        }
+    }
+
+    /// Whether the function is meant for counters alone.
+    pub(crate) fn is_of_counter(self) -> bool {
+        matches!(self, Self::Rate | Self::Increase)
+    }
 }
 
-/// Whether equal windows can give different results at different steps.
-fn uses_step(function: WindowFunction) -> bool {
-    matches!(
-        function,
-        WindowFunction::PredictLinear
-            | WindowFunction::Quantile
-            | WindowFunction::DoubleExponentialSmoothing
-    )
+/// One number for each step.
+pub(crate) type Scalars = Arc<[f64]>;
+
+/// A function with the windows that it is applied to, whatever the series.
+#[derive(Clone)]
+pub(crate) struct Windowed {
+    function: WindowFunction,
+    /// The other arguments.
+    scalars: Vec<Scalars>,
+    ends: Shifted,
+    range_ms: i64,
+    grid: Grid,
+    layout: Option<Layout<Windows>>,
 }
 
-fn check_parameters(function: WindowFunction, scalars: &[Vec<f64>]) -> Result<(), Failure> {
+/// What depends on the times of a series alone.
+#[derive(Clone)]
+struct Windows {
+    bounds: Vec<Bounds>,
+    /// Only for what extrapolates.
+    edges: Vec<Edge>,
+}
+
+impl Windowed {
+    /// `arguments` are all arguments of the call.
+    pub(crate) fn of(
+        ctx: &Context<'_>,
+        function: WindowFunction,
+        arguments: &[Node],
+        (ends, range_ms): (Shifted, i64),
+        grid: Grid,
+    ) -> Result<Self, Failure> {
+        let others = arguments.iter().enumerate().filter(|(n, _)| *n != function.window_argument());
+        let scalars =
+            others.map(|(_, node)| ctx.scalars(node, grid)).collect::<Result<Vec<_>, _>>()?;
+        check_parameters(function, &scalars)?;
+        if function == WindowFunction::Quantile {
+            scalars.iter().for_each(|fractions| check_fractions(ctx, fractions));
+        }
+        Ok(Self { function, scalars, ends, range_ms, grid, layout: None })
+    }
+
+    pub(crate) fn function(&self) -> WindowFunction {
+        self.function
+    }
+
+    /// Computes all windows over the samples of a series, which may have staleness markers.
+    pub(crate) fn compute(
+        &mut self,
+        ctx: &Context<'_>,
+        times_ms: &Arc<Vec<i64>>,
+        values: &[f64],
+        out: &mut Vec<f64>,
+    ) -> Result<(), Failure> {
+        out.clear();
+        let rises = self.function.is_of_counter() && extrapolate::rises(values);
+        if rises || !values.iter().any(|v| samples::is_stale(*v)) {
+            self.compute_fresh(ctx, times_ms, values, rises, out)?;
+        } else {
+            let (times_ms, values) = crate::select::fresh(times_ms, values);
+            self.compute_fresh(ctx, &Arc::new(times_ms), &values, false, out)?;
+        }
+        self.ends.spread(out);
+        Ok(())
+    }
+
+    fn compute_fresh(
+        &mut self,
+        ctx: &Context<'_>,
+        times_ms: &Arc<Vec<i64>>,
+        values: &[f64],
+        rises: bool,
+        out: &mut Vec<f64>,
+    ) -> Result<(), Failure> {
+        let (function, ends, range_ms, grid) = (self.function, self.ends, self.range_ms, self.grid);
+        let windows = Layout::of(&mut self.layout, times_ms, |times_ms| {
+            let mut bounds = bounds(times_ms, &ends, range_ms);
+            if function.uses_step() {
+                let last = bounds.last().copied().unwrap_or_default();
+                bounds.resize(grid.count, last);
+            }
+            let edges = function.extrapolation().map_or_else(Vec::new, |kind| {
+                extrapolate::Windows { kind, ends: &ends, range_ms, bounds: &bounds }
+                    .edges(times_ms)
+            });
+            Windows { bounds, edges }
+        });
+        let series = Prepared { times_ms, values, bounds: &windows.bounds };
+        if let Some(kind) = function.extrapolation() {
+            let bounds = &windows.bounds;
+            extrapolate::Windows { kind, ends: &ends, range_ms, bounds }.compute(
+                &windows.edges,
+                (times_ms, values),
+                rises,
+                out,
+            );
+            return Ok(());
+        }
+        let scalar = |index: usize| self.scalars.get(index).map_or(&[][..], |s| &s[..]);
+        let pulse = &mut Pulse::new(ctx);
+        match function {
+            WindowFunction::Quantile => {
+                order::quantiles(values, series.bounds, scalar(0), pulse, out)
+            }
+            WindowFunction::Mad => order::deviations(values, series.bounds, pulse, out),
+            WindowFunction::DoubleExponentialSmoothing => {
+                let factors = (scalar(0), scalar(1));
+                regression::smooth(values, series.bounds, factors, pulse, out)
+            }
+            WindowFunction::PredictLinear => {
+                let (points, ahead) = (Points { times_ms, values }, scalar(0));
+                let at = |step| seconds(grid.time(step), points.origin_ms()) + ahead[step];
+                points.predictions(series.bounds, at, out);
+                Ok(())
+            }
+            function => {
+                series.compute(function, out);
+                Ok(())
+            }
+        }
+    }
+
+    /// Applies the function to every stream.
+    pub(crate) fn columns(
+        &mut self,
+        ctx: &Context<'_>,
+        streams: Vec<Stream>,
+    ) -> Result<Vec<Column>, Failure> {
+        let mut columns = Vec::with_capacity(streams.len());
+        for stream in streams {
+            ctx.charge(self.grid.count)?;
+            let mut values = Vec::with_capacity(self.grid.count);
+            self.compute(ctx, &stream.times_ms, &stream.values, &mut values)?;
+            crate::plan::check_counter(ctx, self.function, &stream.labels, &values);
+            let drops_name = stream.drops_name || !self.function.keeps_name();
+            columns.push(Column { labels: stream.labels, drops_name, values });
+        }
+        columns.retain(Column::has_values);
+        Ok(columns)
+    }
+}
+
+/// Each step's fraction of a quantile should be one.
+pub(crate) fn check_fractions(ctx: &Context<'_>, fractions: &[f64]) {
+    for value in fractions.iter().filter(|f| !(0.0..=1.0).contains(*f)) {
+        ctx.annotate(Annotation::QuantileOutOfRange { value: number::text(*value) });
+    }
+}
+
+fn check_parameters(function: WindowFunction, scalars: &[Scalars]) -> Result<(), Failure> {
     if function != WindowFunction::DoubleExponentialSmoothing {
         return Ok(());
     }
@@ -135,187 +269,114 @@ fn check_parameters(function: WindowFunction, scalars: &[Vec<f64>]) -> Result<()
     Ok(())
 }
 
-/// One series with everything that its windows need.
+/// One series and its windows.
 struct Prepared<'a> {
-    ctx: &'a Context<'a>,
-    stream: &'a Stream,
-    windows: &'a Windows,
+    times_ms: &'a [i64],
+    values: &'a [f64],
     bounds: &'a [Bounds],
-    scalars: &'a [Vec<f64>],
-    grid: Grid,
 }
 
 impl Prepared<'_> {
-    fn compute(&self, function: WindowFunction) -> Vec<f64> {
-        let (values, times) = (&self.stream.values, &self.stream.times_ms);
-        let each = |f: &dyn Fn(usize, usize) -> f64| each(self.bounds, |_, low, high| f(low, high));
+    /// One value for each window. The functions that need more than that are not among these.
+    fn compute(&self, function: WindowFunction, out: &mut Vec<f64>) {
+        let (values, times) = (self.values, self.times_ms);
+        let sum = |at: usize| Sum::of(values[at]);
+        let moments = |at: usize| Moments::of(values[at]);
         match function {
-            WindowFunction::Avg => self.fold(Sum::of, Sum::add, mean),
-            WindowFunction::Sum => self.fold(Sum::of, Sum::add, |sum, _| sum.value()),
-            WindowFunction::Min => self.fold(|v| v, least, |least, _| least),
-            WindowFunction::Max => self.fold(|v| v, greatest, |greatest, _| greatest),
-            WindowFunction::Stdvar => self.fold(Moments::of, Moments::add, |m, _| m.variance()),
+            WindowFunction::Sum => self.fold(sum, Sum::add, |sum, _| sum.value(), out),
+            WindowFunction::Avg => self.fold(sum, Sum::add, mean, out),
+            WindowFunction::Min => self.fold(|at| values[at], least, |v, _| v, out),
+            WindowFunction::Max => self.fold(|at| values[at], greatest, |v, _| v, out),
             WindowFunction::Stddev => {
-                self.fold(Moments::of, Moments::add, |m, _| m.variance().sqrt())
+                let stddev = |m: Moments, _: &[f64]| m.variance().map_or(ABSENT, f64::sqrt);
+                self.fold(moments, Moments::add, stddev, out);
             }
-            WindowFunction::Count => each(&|low, high| (high - low) as f64),
-            WindowFunction::Present => each(&|_, _| 1.0),
-            WindowFunction::First => each(&|low, _| values[low]),
-            WindowFunction::Last => each(&|_, high| values[high - 1]),
-            WindowFunction::TimeOfFirst => each(&|low, _| times[low] as f64 / 1_000.0),
-            WindowFunction::TimeOfLast => each(&|_, high| times[high - 1] as f64 / 1_000.0),
-            WindowFunction::TimeOfMin => self.time_of(least),
-            WindowFunction::TimeOfMax => self.time_of(greatest),
+            WindowFunction::Stdvar => {
+                let stdvar = |m: Moments, _: &[f64]| m.variance().unwrap_or(ABSENT);
+                self.fold(moments, Moments::add, stdvar, out);
+            }
+            WindowFunction::TimeOfMin => self.time_of(least, out),
+            WindowFunction::TimeOfMax => self.time_of(greatest, out),
             WindowFunction::Changes => {
-                self.count_pairs(|a, b| a != b && !(a.is_nan() && b.is_nan()))
+                self.count_pairs(|a, b| a != b && !(a.is_nan() && b.is_nan()), out);
             }
-            WindowFunction::Resets => self.count_pairs(|a, b| b < a),
-            WindowFunction::Rate => self.extrapolated(true, true),
-            WindowFunction::Increase => self.extrapolated(true, false),
-            WindowFunction::Delta => self.extrapolated(false, false),
-            WindowFunction::Irate => self.last_pair(true),
-            WindowFunction::Idelta => self.last_pair(false),
-            WindowFunction::Mad => self.each_step(|_, low, high| deviation(&values[low..high])),
-            WindowFunction::Quantile => self.each_step(|step, low, high| {
-                quantile(self.scalars[0][step], &mut values[low..high].to_vec())
-            }),
-            WindowFunction::Deriv => self.each_step(|_, low, high| {
-                regression::slope(&times[low..high], &values[low..high]).unwrap_or(ABSENT)
-            }),
-            WindowFunction::PredictLinear => self.each_step(|step, low, high| {
-                let (times, values) = (&times[low..high], &values[low..high]);
-                let (now, ahead) = (self.grid.time(step), self.scalars[0][step]);
-                regression::predict(times, values, now, ahead).unwrap_or(ABSENT)
-            }),
-            WindowFunction::DoubleExponentialSmoothing => self.each_step(|step, low, high| {
-                let (smoothing, trend) = (self.scalars[0][step], self.scalars[1][step]);
-                regression::smooth(&values[low..high], smoothing, trend).unwrap_or(ABSENT)
-            }),
+            WindowFunction::Resets => self.count_pairs(|a, b| b < a, out),
+            WindowFunction::Irate => self.last_pair(true, out),
+            WindowFunction::Idelta => self.last_pair(false, out),
+            WindowFunction::Deriv => {
+                Points { times_ms: times, values }.slopes(self.bounds, out);
+            }
+            WindowFunction::First => self.each(|low, _| values[low], out),
+            WindowFunction::Last => self.each(|_, high| values[high - 1], out),
+            WindowFunction::TimeOfFirst => self.each(|low, _| times[low] as f64 / 1_000.0, out),
+            WindowFunction::TimeOfLast => {
+                self.each(|_, high| times[high - 1] as f64 / 1_000.0, out);
+            }
+            WindowFunction::Count => self.each(|low, high| (high - low) as f64, out),
+            _ => self.each(|_, _| 1.0, out),
         }
+    }
+
+    fn each(&self, compute: impl Fn(usize, usize) -> f64, out: &mut Vec<f64>) {
+        each(self.bounds, |_, low, high| compute(low, high), out);
     }
 
     fn fold<T: Copy>(
         &self,
-        leaf: impl Fn(f64) -> T,
+        leaf: impl Fn(usize) -> T,
         join: impl Fn(T, T) -> T,
         finish: impl Fn(T, &[f64]) -> f64,
-    ) -> Vec<f64> {
-        fold(&self.stream.values, self.bounds, leaf, join, finish)
-    }
-
-    /// For functions that look at every sample of every window, which can take long. What is
-    /// computed after a cancellation is thrown away.
-    fn each_step(&self, compute: impl Fn(usize, usize, usize) -> f64) -> Vec<f64> {
-        let mut is_cancelled = false;
-        each(self.bounds, |step, low, high| {
-            is_cancelled = is_cancelled || self.ctx.check_cancelled().is_err();
-            if is_cancelled { ABSENT } else { compute(step, low, high) }
-        })
+        out: &mut Vec<f64>,
+    ) {
+        let finish = |all, _, (low, high): Bounds| finish(all, &self.values[low..high]);
+        fold(self.bounds, leaf, join, finish, out);
     }
 
     /// The time of the latest sample that has the value that `choose` finds.
-    fn time_of(&self, choose: fn(f64, f64) -> f64) -> Vec<f64> {
-        let (values, times) = (&self.stream.values, &self.stream.times_ms);
-        // Folded over indices, which are exact in `f64`.
-        let later = |a: f64, b: f64| {
-            let (one, other) = (values[a as usize], values[b as usize]);
+    fn time_of(&self, choose: fn(f64, f64) -> f64, out: &mut Vec<f64>) {
+        let later = |a: usize, b: usize| {
+            let (one, other) = (self.values[a], self.values[b]);
             let chosen = choose(one, other);
             if other == chosen || one.is_nan() { b } else { a }
         };
-        let indices: Vec<f64> = (0..values.len()).map(|n| n as f64).collect();
-        fold(&indices, self.bounds, |n| n, later, |n, _| times[n as usize] as f64 / 1_000.0)
+        let seconds = |at: usize, _, _| self.times_ms[at] as f64 / 1_000.0;
+        fold(self.bounds, |at| at, later, seconds, out);
     }
 
     /// How many neighbouring samples within the window satisfy `is_counted`.
-    fn count_pairs(&self, is_counted: impl Fn(f64, f64) -> bool) -> Vec<f64> {
-        let mut before = vec![0_u32; self.stream.values.len()];
-        for (at, pair) in self.stream.values.windows(2).enumerate() {
+    fn count_pairs(&self, is_counted: impl Fn(f64, f64) -> bool, out: &mut Vec<f64>) {
+        let pairs = |values: &[f64]| {
+            let following = values.get(1..).unwrap_or_default();
+            values.iter().zip(following).filter(|(a, b)| is_counted(**a, **b)).count()
+        };
+        if let [(low, high)] = self.bounds {
+            self.each(|_, _| pairs(&self.values[*low..*high]) as f64, out);
+            return;
+        }
+        if pairs(self.values) == 0 {
+            self.each(|_, _| 0.0, out);
+            return;
+        }
+        let mut before = vec![0_u32; self.values.len()];
+        for (at, pair) in self.values.windows(2).enumerate() {
             before[at + 1] = before[at] + u32::from(is_counted(pair[0], pair[1]));
         }
-        each(self.bounds, |_, low, high| f64::from(before[high - 1] - before[low]))
-    }
-
-    /// `rate`, `increase` and `delta`: the difference of last and first, extrapolated to the
-    /// borders of the window where the samples suggest that the series goes on there.
-    fn extrapolated(&self, is_counter: bool, is_rate: bool) -> Vec<f64> {
-        let (values, times) = (&self.stream.values, &self.stream.times_ms);
-        let lost = if is_counter { self.lost_to_resets() } else { None };
-        let range_seconds = self.windows.range_ms as f64 / 1_000.0;
-        each(self.bounds, |step, low, high| {
-            if high - low < 2 {
-                return ABSENT;
-            }
-            let lost = lost.as_ref().map_or(0.0, |lost| lost[step]);
-            let increase = values[high - 1] - values[low] + lost;
-            let end = self.windows.ends.time(step);
-            let window = Edges {
-                count: high - low,
-                first: seconds(times[low], end - self.windows.range_ms),
-                sampled: seconds(times[high - 1], times[low]),
-                last: seconds(end, times[high - 1]),
-            };
-            let first_value = is_counter.then(|| values[low]);
-            let scaled = increase * window.factor(increase, first_value);
-            if is_rate { scaled / range_seconds } else { scaled }
-        })
-    }
-
-    /// What a counter had reached before each reset within the window; `None` without resets.
-    fn lost_to_resets(&self) -> Option<Vec<f64>> {
-        let values = &self.stream.values;
-        let lost = |pair: &[f64]| if pair[1] < pair[0] { pair[0] } else { 0.0 };
-        if values.windows(2).all(|pair| lost(pair) == 0.0) {
-            return None;
-        }
-        let drops: Vec<f64> = std::iter::once(0.0).chain(values.windows(2).map(lost)).collect();
-        // A drop at the first sample of a window lies before the window.
-        let inner: Vec<Bounds> =
-            self.bounds.iter().map(|(low, high)| ((*low + 1).min(*high), *high)).collect();
-        let mut folded = fold(&drops, &inner, Sum::of, Sum::add, |sum, _| sum.value());
-        folded.iter_mut().filter(|v| v.is_nan()).for_each(|v| *v = 0.0);
-        Some(folded)
+        self.each(|low, high| f64::from(before[high - 1] - before[low]), out);
     }
 
     /// `irate` and `idelta`: from the last two samples alone.
-    fn last_pair(&self, is_rate: bool) -> Vec<f64> {
-        let (values, times) = (&self.stream.values, &self.stream.times_ms);
-        each(self.bounds, |_, low, high| {
+    fn last_pair(&self, is_rate: bool, out: &mut Vec<f64>) {
+        let last_pair = |low: usize, high: usize| {
             if high - low < 2 {
                 return ABSENT;
             }
-            let (before, last) = (values[high - 2], values[high - 1]);
+            let (before, last) = (self.values[high - 2], self.values[high - 1]);
             let was_reset = is_rate && last < before;
             let difference = if was_reset { last } else { last - before };
-            let elapsed = seconds(times[high - 1], times[high - 2]);
+            let elapsed = seconds(self.times_ms[high - 1], self.times_ms[high - 2]);
             if is_rate { difference / elapsed } else { difference }
-        })
-    }
-}
-
-fn seconds(later_ms: i64, earlier_ms: i64) -> f64 {
-    (later_ms - earlier_ms) as f64 / 1_000.0
-}
-
-/// Distances within a window, in seconds: border to first sample, first to last, last to border.
-struct Edges {
-    count: usize,
-    first: f64,
-    sampled: f64,
-    last: f64,
-}
-
-impl Edges {
-    /// By how much the difference between last and first sample is to be stretched.
-    fn factor(&self, increase: f64, counter_first: Option<f64>) -> f64 {
-        let interval = self.sampled / (self.count - 1) as f64;
-        // A gap that is hardly longer than usual means that the series goes on at the border.
-        let reach = |gap: f64| if gap >= interval * 1.1 { interval / 2.0 } else { gap };
-        let mut before = reach(self.first);
-        // A counter does not begin below zero.
-        if let Some(first) = counter_first.filter(|first| *first >= 0.0 && increase > 0.0) {
-            before = before.min(self.sampled * (first / increase));
-        }
-        (self.sampled + before + reach(self.last)) / self.sampled
+        };
+        self.each(last_pair, out);
     }
 }
 
@@ -324,22 +385,13 @@ fn mean(sum: Sum, window: &[f64]) -> f64 {
 }
 
 /// NaN only if both are.
+#[inline]
 pub(crate) fn least(a: f64, b: f64) -> f64 {
     if b < a || a.is_nan() { b } else { a }
 }
 
 /// NaN only if both are.
+#[inline]
 pub(crate) fn greatest(a: f64, b: f64) -> f64 {
     if b > a || a.is_nan() { b } else { a }
-}
-
-/// The median of the distances from the median; NaN if any value is.
-fn deviation(window: &[f64]) -> f64 {
-    let mut values = window.to_vec();
-    if values.iter().any(|v| v.is_nan()) {
-        return f64::NAN;
-    }
-    let median = quantile(0.5, &mut values);
-    values.iter_mut().for_each(|v| *v = (*v - median).abs());
-    quantile(0.5, &mut values)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base::{Duration, Instant};
-use promql::{Failure, Limits, Matrix, Query, QueryError, Value, ValueKind};
+use promql::{Asked, Failure, Limits, Matrix, Query, QueryError, Value, ValueKind};
 use samples::{Labels, STALE_NAN, Series};
 
 const MINUTE_MS: i64 = 60_000;
@@ -170,6 +170,36 @@ fn at_modifiers_take_the_borders_of_the_whole_range() {
 }
 
 #[test]
+fn the_end_is_the_one_that_was_asked_for() {
+    let values: Vec<Option<f64>> = (0..10).map(|n| Some(f64::from(n))).collect();
+    let source = vec![by_minute("height", &[], &values)];
+    let query = Query::parse("height @ end()").unwrap();
+    let (start, end) = (Instant::default(), Instant::from_unix_millis(9 * MINUTE_MS));
+    let step = Duration::from_minutes(4);
+    let matrix = promql::range(&query, &source, start, end, step, &Limits::default()).unwrap();
+    let points = &matrix.single().unwrap().points;
+    // The last step is at 8 minutes.
+    assert!(points.len() == 3 && points.iter().all(|p| p.value == 9.0), "{points:?}");
+}
+
+#[test]
+fn nothing_is_ambiguous_where_one_side_is_empty() {
+    let source = vec![
+        steady("two", &[("n", "1"), ("job", "x")], 1.0, 3),
+        steady("two", &[("n", "2"), ("job", "x")], 1.0, 3),
+    ];
+    for text in ["none * on(job) two", "two * on(job) none"] {
+        assert_eq!(at_minute(text, &source, 2), Ok(Value::Vector(vec![])), "{text}");
+    }
+}
+
+#[test]
+fn a_value_becomes_a_label_before_series_are_grouped() {
+    let source = vec![steady("up", &[("n", "a")], 1.0, 3), steady("up", &[("n", "b")], 1.0, 3)];
+    assert_eq!(number("count_values without () (\"n\", up)", &source, 2), Some(2.0));
+}
+
+#[test]
 fn scalars_become_one_series() {
     let matrix = over("1 + 1", &Vec::new(), 2, &Limits::default()).unwrap();
     assert_eq!(matrix.single().unwrap().labels, Labels::empty());
@@ -297,14 +327,48 @@ fn a_query_tells_what_it_reads_and_gives() {
     }
 }
 
-#[test]
-fn a_cancellation_reaches_into_long_windows() {
+/// Answers `true` from the `count`th time on that it is asked.
+fn asked_at_most(count: usize) -> (Asked, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&asked);
-    let cancelled = move || counter.fetch_add(1, Ordering::Relaxed) >= 20;
-    let limits = Limits { cancelled: Some(Arc::new(cancelled)), ..Limits::default() };
-    let source = vec![steady("up", &[], 1.0, 1_000)];
-    let outcome = over("quantile_over_time(0.5, up[10h])", &source, 999, &limits);
-    assert_eq!(outcome, Err(Failure::Cancelled));
-    assert!(asked.load(Ordering::Relaxed) < 30, "it went on for {asked:?} steps");
+    (Arc::new(move || counter.fetch_add(1, Ordering::Relaxed) + 1 >= count), asked)
+}
+
+#[test]
+fn a_cancellation_reaches_into_long_windows() {
+    let source = vec![steady("up", &[], 1.0, 3_000)];
+    for text in [
+        "quantile_over_time(0.5, up[10h])",
+        "mad_over_time(up[10h])",
+        "double_exponential_smoothing(up[10h], 0.5, 0.5)",
+    ] {
+        let (cancelled, asked) = asked_at_most(12);
+        let limits = Limits { cancelled: Some(cancelled), ..Limits::default() };
+        let failure = over(text, &source, 2_999, &limits).map(|matrix| matrix.series.len());
+        assert_eq!(failure, Err(Failure::Cancelled), "{text}");
+        assert_eq!(asked.load(Ordering::Relaxed), 12, "{text}");
+    }
+}
+
+#[test]
+fn a_deadline_ends_an_evaluation_and_says_so() {
+    let source = vec![steady("up", &[], 1.0, 100)];
+    let (deadline, _) = asked_at_most(2);
+    let limits = Limits { deadline: Some(deadline), ..Limits::default() };
+    assert_eq!(over("sum(up)", &source, 99, &limits), Err(Failure::OutOfTime));
+    assert_eq!(over("1 + 1", &source, 99, &limits), Err(Failure::OutOfTime));
+}
+
+#[test]
+fn what_is_folded_as_it_comes_is_counted_once() {
+    let source: Vec<Series> =
+        (0..10).map(|n| steady("up", &[("n", &n.to_string())], 1.0, 100)).collect();
+    // 1,000 samples are read; the results of one group are kept.
+    let limits = Limits { max_samples: 1_100, ..Limits::default() };
+    assert!(over("sum(rate(up[5m]))", &source, 99, &limits).is_ok());
+    let too_many = Err(Failure::TooManySamples { limit: 1_100 });
+    assert_eq!(over("rate(up[5m])", &source, 99, &limits), too_many);
+    let limits = Limits { max_samples: 999, ..Limits::default() };
+    let too_many = Err(Failure::TooManySamples { limit: 999 });
+    assert_eq!(over("sum(rate(up[5m]))", &source, 99, &limits), too_many);
 }

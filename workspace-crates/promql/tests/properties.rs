@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use base::{Duration, Instant};
 use promql::{Limits, Matrix, Query, Value};
 use proptest::prelude::*;
-use samples::{Labels, STALE_NAN, Series};
+use samples::{Labels, STALE_NAN, SampleSource, Series};
 
-use common::{Elements, Grammar, Samples, any_samples, bits, series, storage};
+use common::{Elements, Grammar, InParts, Samples, any_samples, bits, series, storage};
 
 fn same(a: f64, b: f64) -> bool {
     a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
@@ -158,6 +158,39 @@ fn instant_elements(query: &Query, source: &Vec<Series>, at_ms: i64) -> Option<E
     }
 }
 
+/// All points of a range result, to the last bit; or the failure.
+fn bits_of(
+    text: &str,
+    source: &dyn SampleSource,
+    threads: usize,
+) -> Result<Vec<(Labels, i64, u64)>, String> {
+    let query = Query::parse(text).map_err(|e| e.to_string())?;
+    let (start, end) = (Instant::default(), Instant::from_unix_millis(400_000));
+    let limits = Limits { threads, ..Limits::default() };
+    let matrix = promql::range(&query, source, start, end, Duration::from_millis(15_000), &limits)
+        .map_err(|e| e.to_string())?;
+    let points = matrix.series.iter().flat_map(|series| {
+        series.points.iter().map(|p| (series.labels.clone(), p.t_ms, bits(p.value)))
+    });
+    Ok(points.collect())
+}
+
+/// Series whose sums round.
+fn fractional_storage() -> impl Strategy<Value = Vec<Series>> {
+    let samples = prop::collection::vec((1_i64..40_000, -1e3..1e3_f64), 0..40);
+    prop::collection::vec(samples, 5..9).prop_map(|all| {
+        let named = all.into_iter().enumerate().map(|(n, pairs)| {
+            let times = pairs.into_iter().scan(0, |t, (gap, value)| {
+                *t += gap;
+                Some((*t, value))
+            });
+            let (name, x) = (["a", "b"][n % 2], (n / 2).to_string());
+            series(Labels::metric(name, &[("x", &x)]), &times.collect())
+        });
+        named.collect()
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
@@ -184,6 +217,29 @@ proptest! {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_number_of_threads_does_not_matter(
+        text in Grammar::common(&["a", "b", "{x=~\"1|2\"}"]).vector(),
+        all in fractional_storage(),
+        size in 1_usize..4,
+    ) {
+        let source = InParts { all, size };
+        let one = bits_of(&text, &source, 1);
+        for threads in [2, 5] {
+            prop_assert_eq!(&bits_of(&text, &source, threads), &one, "{} on {} threads", text, threads);
+        }
+    }
+
+    #[test]
+    fn parts_give_what_the_whole_gives(
+        text in Grammar::exact().vector(), all in storage(), size in 1_usize..4,
+    ) {
+        let whole = bits_of(&text, &all, 1);
+        let parts = bits_of(&text, &InParts { all, size }, 2);
+        // Which of several failures is reported may depend on which series come first.
+        prop_assert_eq!(parts.ok(), whole.ok(), "{}", text);
     }
 
     #[test]
