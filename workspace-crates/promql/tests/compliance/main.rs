@@ -18,7 +18,7 @@ const ENTRIES_MIN: usize = 537;
 
 #[test]
 fn each_query_is_evaluated_or_refused_as_listed() {
-    let source = data::series(1);
+    let source = data::stored(&data::series(1));
     let start = Instant::from_unix_millis(data::START_MS + 7_000);
     let end = start + Duration::from_millis(data::LENGTH_MS - 60_000);
     let step = Duration::from_minutes(5);

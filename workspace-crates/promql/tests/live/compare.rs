@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base::{Duration, Instant};
 use promql::{Limits, Query, Value};
-use samples::{Labels, Series};
+use samples::{Labels, SampleSource};
 
 use crate::server::{Points, When};
 
@@ -14,7 +14,7 @@ const RELATIVE_MAX: f64 = 1e-5;
 const ZERO: f64 = 1e-9;
 
 /// What this crate answers: points, or why it refuses.
-pub fn ours(query: &str, source: &Vec<Series>, when: When) -> Result<Points, String> {
+pub fn ours(query: &str, source: &dyn SampleSource, when: When) -> Result<Points, String> {
     let query = Query::parse(query).map_err(|error| error.to_string())?;
     let limits = Limits::default();
     let second = |seconds: i64| Instant::from_unix_millis(seconds * 1_000);

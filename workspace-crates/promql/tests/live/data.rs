@@ -5,9 +5,10 @@
 //! where no scrape is missing nearby, since the releases extrapolate such windows differently. Both
 //! differences have cases of their own in `dialect.rs`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use samples::{Labels, STALE_NAN, Series};
+use samples::{Labels, STALE_NAN, Series, Store};
 
 /// The first scrapes happen within 15 seconds after this instant, in Unix milliseconds.
 pub const START_MS: i64 = 1_600_000_000_000;
@@ -85,6 +86,23 @@ pub fn series(seed: u64) -> Vec<Series> {
     all
 }
 
+/// The same series in a store, those with the same times as one target.
+pub fn stored(series: &[Series]) -> Store {
+    let mut store = Store::new();
+    let mut by_times: BTreeMap<&[i64], Vec<&Series>> = BTreeMap::new();
+    for one in series {
+        by_times.entry(one.times_ms()).or_default().push(one);
+    }
+    for (times_ms, series) in by_times {
+        let target = store.add_target(series.iter().map(|one| one.labels().clone()).collect());
+        for (place, t_ms) in times_ms.iter().enumerate() {
+            let values: Vec<f64> = series.iter().map(|one| one.values()[place]).collect();
+            store.append(target, *t_ms, &values).unwrap();
+        }
+    }
+    store
+}
+
 fn target(index: usize, random: &mut Random) -> Target {
     let job = if index < 5 { "api" } else { "worker" };
     let labels = vec![
@@ -157,7 +175,8 @@ fn fractions(random: &mut Random) -> Vec<f64> {
 }
 
 fn integers(random: &mut Random) -> Vec<f64> {
-    let mut value = 5.0;
+    // Far from zero: a mean that is zero but for its last digit cannot be compared.
+    let mut value = 60.0;
     let step = |_| {
         value += random.pick(&[0.0, 0.0, 0.0, 1.0, -1.0]);
         value
