@@ -217,4 +217,6 @@ impl<'a> Walk<'a> {
 }
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;

@@ -3,13 +3,13 @@ use crate::SoakProgress;
 use base::{Duration, Instant};
 use proptest::prelude::*;
 
-const START: Instant = Instant::from_unix_millis(1_000_000);
+pub(super) const START: Instant = Instant::from_unix_millis(1_000_000);
 
-fn minutes(count: i64) -> Duration {
+pub(super) fn minutes(count: i64) -> Duration {
     Duration::from_minutes(count)
 }
 
-fn rule(required: i64, max_gap: i64, on_gap: OnGap) -> Rule {
+pub(super) fn rule(required: i64, max_gap: i64, on_gap: OnGap) -> Rule {
     Rule { required: minutes(required), max_gap: minutes(max_gap), on_gap }
 }
 
@@ -24,7 +24,12 @@ fn states(text: &str) -> Vec<State> {
         .collect()
 }
 
-fn run_with(rule: &Rule, step: Duration, states: &[State], continues: bool) -> SoakProgress {
+pub(super) fn run_with(
+    rule: &Rule,
+    step: Duration,
+    states: &[State],
+    continues: bool,
+) -> SoakProgress {
     let until = START + step.times(states.len() as i64 - 1);
     let observed =
         Observed { from: START, until, step, states, continues, subject_changed_at: None };
@@ -117,7 +122,7 @@ fn at_most_fifty_breaks_are_listed_and_all_are_counted() {
     assert_eq!((soak.breaks.len(), soak.breaks_total), (50, 80));
 }
 
-fn any_states() -> impl Strategy<Value = Vec<State>> {
+pub(super) fn any_states() -> impl Strategy<Value = Vec<State>> {
     let state = prop_oneof![
         6 => Just('+'),
         1 => Just('-'),
@@ -127,7 +132,7 @@ fn any_states() -> impl Strategy<Value = Vec<State>> {
         .prop_map(|chars| states(&chars.into_iter().collect::<String>()))
 }
 
-fn any_rule() -> impl Strategy<Value = Rule> {
+pub(super) fn any_rule() -> impl Strategy<Value = Rule> {
     (1..60_i64, 1..6_i64, prop_oneof![Just(OnGap::Pause), Just(OnGap::Restart)])
         .prop_map(|(required, max_gap, on_gap)| rule(required, max_gap, on_gap))
 }
