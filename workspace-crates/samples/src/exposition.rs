@@ -22,3 +22,19 @@ pub fn parse(text: &str) -> (Vec<(Labels, f64)>, Vec<LineError>) {
     };
     (read.samples.iter().map(sample).collect(), read.errors.listed().to_vec())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LineReason, parse};
+    use crate::Labels;
+
+    #[test]
+    fn a_scrape_is_pairs_of_series_and_value() {
+        let (samples, errors) =
+            parse("# TYPE up gauge\nup{a=\"b\"} 1 1700000000000\nlag x\nlag 2\n");
+        let expected =
+            [(Labels::metric("up", &[("a", "b")]), 1.0), (Labels::metric("lag", &[]), 2.0)];
+        assert_eq!(samples, expected);
+        assert_eq!((errors[0].line, errors[0].reason), (3, LineReason::Value));
+    }
+}

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::Labels;
 
@@ -61,11 +62,13 @@ impl Grouper {
                 alone.push((times, BTreeMap::from([(one.labels, values)])));
                 continue;
             }
-            let together = by_times.entry(times.clone()).or_default();
-            if together.contains_key(&one.labels) {
-                alone.push((times, BTreeMap::from([(one.labels, values)])));
-            } else {
-                together.insert(one.labels, values);
+            match by_times.entry(times.clone()).or_default().entry(one.labels) {
+                Entry::Vacant(place) => {
+                    place.insert(values);
+                }
+                Entry::Occupied(twice) => {
+                    alone.push((times, BTreeMap::from([(twice.key().clone(), values)])));
+                }
             }
         }
         by_times

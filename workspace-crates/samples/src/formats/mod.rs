@@ -18,7 +18,8 @@
 //! histograms, which are counted and left out.
 //!
 //! Everything that is read is taken as hostile: a bad line or series is reported and left out, the
-//! rest is kept, and what is cut off or larger than its limit is refused as a whole.
+//! rest is kept, and what is cut off or larger than its limit is refused as a whole. How large a
+//! text may be is for whoever receives it to say: reading takes memory in proportion to it.
 
 pub mod exposition;
 mod grouper;

@@ -257,13 +257,14 @@ pub(super) fn read_tail(tail: &[u8], dialect: Dialect) -> Result<Tail, LineReaso
     let mut read = Tail { value, t_ms: None, has_exemplar: false };
     let open_metrics = dialect == Dialect::OpenMetrics;
     rest = rest.trim_ascii_start();
-    if !rest.is_empty() && !(open_metrics && rest[0] == b'#') {
+    let is_exemplar = |rest: &[u8]| open_metrics && rest.first() == Some(&b'#');
+    if !rest.is_empty() && !is_exemplar(rest) {
         let token = next_token(&mut rest);
         let t_ms = if open_metrics { seconds_as_ms(token) } else { milliseconds(token) };
         read.t_ms = Some(t_ms.ok_or(LineReason::Timestamp)?);
         rest = rest.trim_ascii_start();
     }
-    if open_metrics && rest.first() == Some(&b'#') {
+    if is_exemplar(rest) {
         check_exemplar(&rest[1..]).ok_or(LineReason::Exemplar)?;
         read.has_exemplar = true;
         rest = &[];
