@@ -3,9 +3,10 @@
 //! A *series* is a set of labels with samples in time; a *target* is what one scrape reads: series
 //! that share their timestamps. Times are whole milliseconds since the Unix epoch, as in Prometheus.
 //!
-//! Architecture invariant: this crate reads no clock and evaluates no query. Only [`SampleLog`]
-//! touches the disk.
+//! Architecture invariant: this crate reads no clock and evaluates no query. Only [`Archive`]
+//! and [`SampleLog`] touch the disk, through [`Storage`].
 
+pub mod archive;
 mod block;
 mod block_build;
 mod block_frame;
@@ -30,6 +31,7 @@ mod store_head;
 mod store_read;
 mod store_seal;
 
+pub use archive::{Archive, ArchiveError, ArchiveReader};
 pub use block::{Block, BlockError, ReadAt};
 pub use codec::StoreError;
 pub use labels::{Labels, METRIC_NAME};

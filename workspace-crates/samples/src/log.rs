@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::log_records::{self, HEADER_LEN, Records, Replayed, replay};
-use crate::storage::{Access, OsStorage, Storage, StorageFile, read_all};
-use crate::{AppendError, Labels, Store, TargetId};
+use crate::log_file::{self, LogFile};
+use crate::log_records::{self, Beginning, Found, Record, Scan};
+use crate::storage::{OsStorage, Storage};
+use crate::{AppendError, Appended, Labels, Store, TargetId};
 
 /// Why a log cannot be opened, read or appended to.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,12 @@ pub enum LogError {
     Broken(PathBuf),
 }
 
+impl LogError {
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// What opening a log found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Replay {
@@ -70,11 +77,7 @@ pub struct Replay {
 /// returned. One process writes at a time; the file is locked for that.
 #[derive(Debug)]
 pub struct SampleLog {
-    path: PathBuf,
-    file: Box<dyn StorageFile>,
-    length: u64,
-    broken: bool,
-    records: Records,
+    file: LogFile,
     store: Store,
     targets: BTreeMap<Vec<Labels>, TargetId>,
 }
@@ -100,35 +103,13 @@ impl SampleLog {
         path: &Path,
         store: Store,
     ) -> Result<(Self, Replay), LogError> {
-        let io = |action| io_error(path, action);
-        let mut file = storage.open(path, Access::Append).map_err(io("opening"))?;
-        if !file.try_lock().map_err(io("locking"))? {
-            return Err(LogError::Locked(path.to_owned()));
-        }
-        let bytes = read_all(&*file).map_err(io("reading"))?;
-        let replayed = undamaged(path, replay(path, &bytes, store)?)?;
-        let mut length = replayed.good_length;
-        let cut_bytes = bytes.len() as u64 - length;
-        if cut_bytes > 0 {
-            file.truncate(length).map_err(io("cutting the torn end of"))?;
-        }
-        if length == 0 {
-            file.append_at(0, &log_records::header()).map_err(io("creating"))?;
-            length = HEADER_LEN as u64;
-        }
-        file.sync().map_err(io("syncing"))?;
-        // The name of a new log has to survive, too.
-        storage.sync_dir(&directory_of(path)).map_err(io("syncing the directory of"))?;
+        let file = LogFile::open(storage, path)?;
+        let bytes = file.read()?;
+        let replayed = replay(path, &bytes, store)?;
+        let file = file.start(storage, replayed.good_length)?;
+        let cut_bytes = bytes.len() as u64 - replayed.good_length;
         let replay = Replay { scrapes: replayed.store.scrape_count(), cut_bytes };
-        let log = Self {
-            path: path.to_owned(),
-            file,
-            length,
-            broken: false,
-            records: Records::default(),
-            store: replayed.store,
-            targets: replayed.targets,
-        };
+        let log = Self { file, store: replayed.store, targets: replayed.targets };
         Ok((log, replay))
     }
 
@@ -137,9 +118,9 @@ impl SampleLog {
     /// # Errors
     /// As [`SampleLog::open`], and when there is no such file.
     pub fn read(path: &Path) -> Result<(Store, Replay), LogError> {
-        let (bytes, replayed) = read_on(&OsStorage, path, Store::new())?;
-        let replayed = undamaged(path, replayed)?;
-        let cut_bytes = bytes - replayed.good_length;
+        let bytes = log_file::read(&OsStorage, path)?;
+        let replayed = replay(path, &bytes, Store::new())?;
+        let cut_bytes = bytes.len() as u64 - replayed.good_length;
         let replay = Replay { scrapes: replayed.store.scrape_count(), cut_bytes };
         Ok((replayed.store, replay))
     }
@@ -155,7 +136,7 @@ impl SampleLog {
         series: &[Labels],
         t_ms: i64,
         values: &[f64],
-    ) -> Result<(), LogError> {
+    ) -> Result<Appended, LogError> {
         if series.len() != values.len() {
             let (series, values) = (series.len(), values.len());
             return Err(LogError::Refused(AppendError::WrongLength { series, values }));
@@ -172,8 +153,8 @@ impl SampleLog {
         if let Some(target) = self.targets.get(series) {
             return Ok(*target);
         }
-        self.records.put_target(self.length, series);
-        self.write_records()?;
+        self.file.put_target(series);
+        self.file.write()?;
         let target = self.store.add_target(series.to_vec());
         self.targets.insert(series.to_vec(), target);
         Ok(target)
@@ -183,26 +164,19 @@ impl SampleLog {
     ///
     /// # Errors
     /// As [`SampleLog::append_scrape`].
-    pub fn append(&mut self, target: TargetId, t_ms: i64, values: &[f64]) -> Result<(), LogError> {
-        self.store.check(target, t_ms, values.len()).map_err(LogError::Refused)?;
-        self.records.put_scrape(self.length, target, t_ms, values);
-        self.write_records()?;
-        self.store.append(target, t_ms, values).map_err(LogError::Refused)
-    }
-
-    fn write_records(&mut self) -> Result<(), LogError> {
-        if self.broken {
-            self.records.clear();
-            return Err(LogError::Broken(self.path.clone()));
+    pub fn append(
+        &mut self,
+        target: TargetId,
+        t_ms: i64,
+        values: &[f64],
+    ) -> Result<Appended, LogError> {
+        let checked = self.store.check(target, t_ms, values).map_err(LogError::Refused)?;
+        if checked != Appended::Duplicate {
+            self.file.put_scrape(target, t_ms, values);
+            self.file.write()?;
+            self.store.append(target, t_ms, values).map_err(LogError::Refused)?;
         }
-        let written = self.file.append_at(self.length, self.records.bytes());
-        if written.is_ok() {
-            self.length += self.records.bytes().len() as u64;
-        } else {
-            self.broken = self.file.truncate(self.length).is_err();
-        }
-        self.records.clear();
-        written.map_err(io_error(&self.path, "appending to"))
+        Ok(checked)
     }
 
     /// Waits until everything that was appended is on the disk.
@@ -211,13 +185,7 @@ impl SampleLog {
     /// When the disk cannot say so. Nobody knows then what it holds, and the log takes no more
     /// until it is opened again.
     pub fn sync(&mut self) -> Result<(), LogError> {
-        if self.broken {
-            return Err(LogError::Broken(self.path.clone()));
-        }
-        self.file.sync().map_err(|source| {
-            self.broken = true;
-            io_error(&self.path, "syncing")(source)
-        })
+        self.file.sync()
     }
 
     /// The samples of the log.
@@ -233,43 +201,60 @@ impl SampleLog {
     }
 }
 
-/// Reads a log without changing it; gives its length, too.
-pub(crate) fn read_on(
-    storage: &dyn Storage,
-    path: &Path,
+struct Replayed {
     store: Store,
-) -> Result<(u64, Replayed), LogError> {
-    let file = storage.open(path, Access::Read).map_err(io_error(path, "opening"))?;
-    let bytes = read_all(&*file).map_err(io_error(path, "reading"))?;
-    Ok((bytes.len() as u64, replay(path, &bytes, store)?))
+    targets: BTreeMap<Vec<Labels>, TargetId>,
+    /// Where the last whole record ends; 0 when not even the header is whole.
+    good_length: u64,
 }
 
-fn undamaged(path: &Path, replayed: Replayed) -> Result<Replayed, LogError> {
-    match replayed.damaged_at {
-        None => Ok(replayed),
-        Some(offset) => {
-            let good_scrapes = replayed.store.scrape_count();
-            Err(LogError::Damaged { path: path.to_owned(), offset, good_scrapes })
+fn replay(path: &Path, bytes: &[u8], store: Store) -> Result<Replayed, LogError> {
+    let path = || path.to_owned();
+    let damaged = |offset, good_scrapes| LogError::Damaged { path: path(), offset, good_scrapes };
+    let mut replayed = Replayed { store, targets: BTreeMap::new(), good_length: 0 };
+    match log_records::beginning(bytes) {
+        Beginning::Whole => {}
+        Beginning::Torn => return Ok(replayed),
+        Beginning::Foreign => return Err(LogError::NotALog(path())),
+        Beginning::Damaged => return Err(damaged(0, 0)),
+        Beginning::Newer(found) => return Err(LogError::NewerVersion { path: path(), found }),
+    }
+    let mut scan = Scan::new(bytes);
+    let mut values = Vec::new();
+    replayed.good_length = scan.good_length();
+    while let Some(found) = scan.next() {
+        let applied = match found {
+            Found::TornEnd => break,
+            Found::Damage => None,
+            Found::Record(record) => apply(record, &mut replayed, &mut values),
+        };
+        if applied.is_none() {
+            return Err(damaged(replayed.good_length, replayed.store.scrape_count()));
+        }
+        replayed.good_length = scan.good_length();
+    }
+    Ok(replayed)
+}
+
+/// Takes one record in; `None` when it does not fit what precedes it.
+fn apply(record: Record<'_>, replayed: &mut Replayed, values: &mut Vec<f64>) -> Option<()> {
+    match record {
+        Record::Target(series) => {
+            let target = replayed.store.add_target(series.clone());
+            replayed.targets.insert(series, target);
+        }
+        Record::Scrape { target, t_ms, values: raw } => {
+            raw.read_into(values);
+            replayed.store.append(target, t_ms, values).ok()?;
         }
     }
-}
-
-fn directory_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-fn io_error(path: &Path, action: &'static str) -> impl Fn(io::Error) -> LogError + use<> {
-    let path = path.to_owned();
-    move |source| LogError::Io { action, path: path.clone(), source }
+    Some(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::{LogError, Replay, SampleLog};
-    use crate::{AppendError, Labels, Store};
+    use crate::{AppendError, Appended, Labels, Store};
     use std::path::PathBuf;
 
     fn series() -> Vec<Labels> {
@@ -309,13 +294,12 @@ mod tests {
         let second = with_second_target.then(|| store.add_target(series()[..1].to_vec()));
         for n in 0..scrapes {
             let values = [n as f64, 0.5];
-            match (n < 4, first, second) {
-                (true, Some(target), _) => store.append(target, n as i64 * 1_000, &values).unwrap(),
-                (_, _, Some(target)) => {
-                    store.append(target, n as i64 * 1_000, &values[..1]).unwrap()
-                }
+            let appended = match (n < 4, first, second) {
+                (true, Some(target), _) => store.append(target, n as i64 * 1_000, &values),
+                (_, _, Some(target)) => store.append(target, n as i64 * 1_000, &values[..1]),
                 _ => unreachable!(),
-            }
+            };
+            assert_eq!(appended, Ok(Appended::New));
         }
         store.encode()
     }
@@ -339,8 +323,10 @@ mod tests {
         scratch.fill();
         let before = std::fs::read(scratch.path()).unwrap();
         let (mut log, _) = SampleLog::open(&scratch.path()).unwrap();
-        let refusal = log.append_scrape(&series(), 3_000, &[1.0, 1.0]);
-        assert!(matches!(refusal, Err(LogError::Refused(AppendError::NotLater { .. }))));
+        let again = log.append_scrape(&series()[..1], 5_000, &[5.0]).unwrap();
+        assert_eq!(again, Appended::Duplicate);
+        let refusal = log.append_scrape(&series(), 2_000, &[1.0, 1.0]);
+        assert!(matches!(refusal, Err(LogError::Refused(AppendError::TooLate { .. }))));
         let refusal = log.append_scrape(&series(), 9_000, &[1.0]);
         assert!(matches!(refusal, Err(LogError::Refused(AppendError::WrongLength { .. }))));
         drop(log);

@@ -6,13 +6,9 @@
 //! (kind 2: target, time, values). The checksum of the length tells a record that was cut off by a
 //! crash from one that was damaged later.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use crate::bytes::{Reader, put_varint, unzigzag, zigzag};
 use crate::codec::{put_labels, take_labels};
-use crate::log::LogError;
-use crate::{Labels, Store, TargetId};
+use crate::{Labels, TargetId};
 
 const MAGIC: &[u8; 8] = b"PGSAMLOG";
 pub(crate) const VERSION: u32 = 1;
@@ -89,123 +85,166 @@ fn length_checksum(length: u32, offset: u64) -> u32 {
     crc32fast::hash(&bytes)
 }
 
-/// What the records of a log give.
-pub(crate) struct Replayed {
-    pub(crate) store: Store,
-    pub(crate) targets: BTreeMap<Vec<Labels>, TargetId>,
-    /// Where the last whole record ends; 0 when not even the header is whole.
-    pub(crate) good_length: u64,
-    /// Where a damaged record begins. What follows it cannot be trusted.
-    pub(crate) damaged_at: Option<u64>,
+/// What a log says.
+#[derive(Debug)]
+pub(crate) enum Record<'a> {
+    Target(Vec<Labels>),
+    Scrape { target: TargetId, t_ms: i64, values: RawValues<'a> },
 }
 
-/// What stands at one place of a log.
-enum Found<'a> {
+/// The values of a scrape as they are in the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RawValues<'a>(&'a [u8]);
+
+impl RawValues<'_> {
+    /// Puts the values in place of what `out` holds.
+    pub(crate) fn read_into(self, out: &mut Vec<f64>) {
+        let value = |bytes: &[u8; 8]| f64::from_bits(u64::from_le_bytes(*bytes));
+        out.clear();
+        out.extend(self.0.as_chunks().0.iter().map(value));
+    }
+}
+
+/// What stands at the next place of a log.
+#[derive(Debug)]
+pub(crate) enum Found<'a> {
+    Record(Record<'a>),
+    /// A record that a crash cut off, or nothing but zeros: the end.
+    TornEnd,
+    /// A damaged record. Reading on finds the next whole one, if there is one.
+    Damage,
+}
+
+/// How a log begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    Whole,
+    /// Cut off by a crash right after its creation.
+    Torn,
+    Foreign,
+    Damaged,
+    Newer(u32),
+}
+
+pub(crate) fn beginning(bytes: &[u8]) -> Beginning {
+    let whole = header();
+    let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    if written < HEADER_LEN && whole.starts_with(&bytes[..written]) {
+        return Beginning::Torn;
+    }
+    let mut reader = Reader::new(bytes);
+    if reader.take(MAGIC.len()) != Some(MAGIC) {
+        return Beginning::Foreign;
+    }
+    match (reader.u32(), reader.u32()) {
+        (Some(version), Some(crc)) if crc == crc32fast::hash(&bytes[..MAGIC.len() + 4]) => {
+            if version == VERSION {
+                Beginning::Whole
+            } else {
+                Beginning::Newer(version)
+            }
+        }
+        _ => Beginning::Damaged,
+    }
+}
+
+/// Goes through the records of a log.
+#[derive(Debug)]
+pub(crate) struct Scan<'a> {
+    bytes: &'a [u8],
+    offset: usize,
+    good_length: u64,
+}
+
+impl<'a> Scan<'a> {
+    /// The records after the header, whatever the header is.
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        let offset = HEADER_LEN.min(bytes.len());
+        Self { bytes, offset, good_length: offset as u64 }
+    }
+
+    /// Where the last whole record ends.
+    pub(crate) fn good_length(&self) -> u64 {
+        self.good_length
+    }
+}
+
+/// The whole records, and what stands in the place of others.
+impl<'a> Iterator for Scan<'a> {
+    type Item = Found<'a>;
+
+    fn next(&mut self) -> Option<Found<'a>> {
+        if self.offset >= self.bytes.len() {
+            return None;
+        }
+        match find(self.bytes, self.offset) {
+            Place::Payload(payload) => {
+                self.offset += RECORD_HEADER_LEN + payload.len();
+                let Some(record) = parse(payload) else { return Some(Found::Damage) };
+                self.good_length = self.offset as u64;
+                Some(Found::Record(record))
+            }
+            Place::TornEnd => {
+                self.offset = self.bytes.len();
+                Some(Found::TornEnd)
+            }
+            Place::Damage => {
+                let later = self.offset + 1..self.bytes.len();
+                let whole = |at: &usize| matches!(find(self.bytes, *at), Place::Payload(_));
+                self.offset = later.into_iter().find(whole).unwrap_or(self.bytes.len());
+                Some(Found::Damage)
+            }
+        }
+    }
+}
+
+enum Place<'a> {
     Payload(&'a [u8]),
     TornEnd,
     Damage,
 }
 
-fn find(bytes: &[u8], offset: usize) -> Found<'_> {
+fn find(bytes: &[u8], offset: usize) -> Place<'_> {
     let mut reader = Reader::new(&bytes[offset..]);
     let (Some(length), Some(length_crc), Some(payload_crc)) =
         (reader.u32(), reader.u32(), reader.u32())
     else {
-        return Found::TornEnd;
+        return Place::TornEnd;
     };
     if length_checksum(length, offset as u64) != length_crc {
         return damage_or_torn_end(reader);
     }
     match reader.take(length as usize) {
-        None => Found::TornEnd,
-        Some(payload) if crc32fast::hash(payload) == payload_crc => Found::Payload(payload),
+        None => Place::TornEnd,
+        Some(payload) if crc32fast::hash(payload) == payload_crc => Place::Payload(payload),
         Some(_) => damage_or_torn_end(reader),
     }
 }
 
 /// A crash can leave the file longer than what was written, filled with zeros: then nothing else
 /// follows the record that was cut off.
-fn damage_or_torn_end(mut after: Reader<'_>) -> Found<'static> {
+fn damage_or_torn_end(mut after: Reader<'_>) -> Place<'static> {
     let following = after.take(after.remaining()).unwrap_or_default();
-    if following.iter().all(|byte| *byte == 0) { Found::TornEnd } else { Found::Damage }
+    if following.iter().all(|byte| *byte == 0) { Place::TornEnd } else { Place::Damage }
 }
 
-/// Reads a log into `store`, which says how samples out of order are taken.
-pub(crate) fn replay(path: &Path, bytes: &[u8], store: Store) -> Result<Replayed, LogError> {
-    let mut replayed =
-        Replayed { store, targets: BTreeMap::new(), good_length: 0, damaged_at: None };
-    if bytes.len() < HEADER_LEN {
-        // Also an empty file, which a crash right after its creation leaves.
-        let torn = header().starts_with(bytes) || is_torn_header(bytes);
-        return if torn { Ok(replayed) } else { Err(LogError::NotALog(path.to_owned())) };
-    }
-    if is_torn_header(bytes) {
-        return Ok(replayed);
-    }
-    check_header(path, bytes)?;
-    let mut offset = HEADER_LEN;
-    while offset < bytes.len() {
-        let applied = match find(bytes, offset) {
-            Found::TornEnd => break,
-            Found::Damage => None,
-            Found::Payload(payload) => {
-                apply(payload, &mut replayed).map(|()| RECORD_HEADER_LEN + payload.len())
-            }
-        };
-        let Some(length) = applied else {
-            replayed.damaged_at = Some(offset as u64);
-            break;
-        };
-        offset += length;
-    }
-    replayed.good_length = offset as u64;
-    Ok(replayed)
-}
-
-/// Whether the header was cut off by a crash that filled the file with zeros after the cut.
-fn is_torn_header(bytes: &[u8]) -> bool {
-    let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    written < HEADER_LEN && header().starts_with(&bytes[..written])
-}
-
-fn check_header(path: &Path, bytes: &[u8]) -> Result<(), LogError> {
-    let mut reader = Reader::new(bytes);
-    if reader.take(MAGIC.len()) != Some(MAGIC) {
-        return Err(LogError::NotALog(path.to_owned()));
-    }
-    let damaged = || LogError::Damaged { path: path.to_owned(), offset: 0, good_scrapes: 0 };
-    let version = reader.u32().ok_or_else(damaged)?;
-    if reader.u32() != Some(crc32fast::hash(&bytes[..MAGIC.len() + 4])) {
-        return Err(damaged());
-    }
-    if version != VERSION {
-        return Err(LogError::NewerVersion { path: path.to_owned(), found: version });
-    }
-    Ok(())
-}
-
-/// Takes one record in; `None` when it makes no sense although its checksum fits.
-fn apply(payload: &[u8], replayed: &mut Replayed) -> Option<()> {
+/// `None` when a payload makes no sense although its checksum fits.
+fn parse(payload: &[u8]) -> Option<Record<'_>> {
     let mut reader = Reader::new(payload);
     match reader.byte()? {
         KIND_TARGET => {
             let count = reader.count()?;
             let series: Option<Vec<Labels>> =
                 (0..count).map(|_| take_labels(&mut reader)).collect();
-            let series = series?;
-            let target = replayed.store.add_target(series.clone());
-            replayed.targets.insert(series, target);
+            (reader.remaining() == 0).then_some(Record::Target(series?))
         }
         KIND_SCRAPE => {
             let target = TargetId(u32::try_from(reader.varint()?).ok()?);
             let t_ms = unzigzag(reader.varint()?);
-            let mut values = Vec::with_capacity(reader.remaining() / 8);
-            while reader.remaining() > 0 {
-                values.push(f64::from_bits(reader.u64()?));
-            }
-            replayed.store.append(target, t_ms, &values).ok()?;
+            let values = reader.take(reader.remaining())?;
+            let whole = values.len().is_multiple_of(size_of::<f64>());
+            whole.then_some(Record::Scrape { target, t_ms, values: RawValues(values) })
         }
-        _ => return None,
+        _ => None,
     }
-    (reader.remaining() == 0).then_some(())
 }
