@@ -6,7 +6,7 @@
 //! length (varint); its stored length (varint) when it is compressed; its bytes.
 
 use crate::bytes::{Reader, put_varint};
-use crate::column::{self, Analysed, Column, Numbers};
+use crate::column::{self, Analysed, Cell, Column, Numbers, Whole};
 
 const LEVEL: i32 = 3;
 const SECTIONS: usize = 10;
@@ -247,11 +247,7 @@ impl Frame {
             Column::Constant(bits) => {
                 out.extend(std::iter::repeat_n(f64::from_bits(*bits), placed.rows));
             }
-            Column::Whole(whole) => {
-                self.read_numbers(placed, whole.width, numbers);
-                whole.restore(numbers);
-                whole.append_values(numbers, out);
-            }
+            Column::Whole(whole) => self.append_whole(placed, whole, numbers, out),
         }
     }
 
@@ -260,39 +256,44 @@ impl Frame {
         if let Some(placed) = self.columns.get(at)
             && let Column::Whole(whole) = &placed.column
         {
-            self.read_numbers(placed, whole.width, numbers);
-            whole.restore(numbers);
-            out.extend(numbers.iter().map(|number| *number as i64));
+            self.append_whole(placed, whole, numbers, out);
         }
     }
 
-    /// The stored numbers of a column.
-    fn read_numbers(&self, placed: &Placed, width: u8, numbers: &mut Vec<u64>) {
-        numbers.clear();
+    fn append_whole<T: Cell>(
+        &self,
+        placed: &Placed,
+        whole: &Whole,
+        numbers: &mut Vec<u64>,
+        out: &mut Vec<T>,
+    ) {
         let section = |at: usize, length: usize| {
             let start = placed.starts[at] as usize;
             &self.sections[at][start..start + length]
         };
-        match width {
-            0 => numbers.resize(placed.rows, 0),
+        match whole.width {
+            0 => whole.append_wide(std::iter::repeat_n(0, placed.rows), out),
             1 | 2 | 4 => {
-                let in_byte = usize::from(8 / width);
-                let bytes = section(BITS, placed.rows.div_ceil(in_byte));
-                match width {
-                    1 => unpack::<8>(bytes, numbers),
-                    2 => unpack::<4>(bytes, numbers),
-                    _ => unpack::<2>(bytes, numbers),
-                }
-                numbers.truncate(placed.rows);
+                let length = placed.rows.div_ceil(usize::from(8 / whole.width));
+                whole.append_narrow(section(BITS, length), placed.rows, out);
             }
-            _ => {
-                numbers.extend(section(BYTES, placed.rows).iter().map(|byte| u64::from(*byte)));
-                for at in 1..usize::from(width / 8) {
+            8 => whole.append_narrow(section(BYTES, placed.rows), placed.rows, out),
+            16 => {
+                let low = section(BYTES, placed.rows).iter();
+                let pairs = low.zip(section(BYTES + 1, placed.rows));
+                let numbers = pairs.map(|(low, high)| u64::from(*low) | u64::from(*high) << 8);
+                whole.append_wide(numbers, out);
+            }
+            width => {
+                numbers.clear();
+                numbers.resize(placed.rows, 0);
+                for at in 0..usize::from(width / 8) {
                     let shift = 8 * at as u32;
                     for (number, byte) in numbers.iter_mut().zip(section(BYTES + at, placed.rows)) {
                         *number |= u64::from(*byte) << shift;
                     }
                 }
+                whole.append_wide(numbers.iter().copied(), out);
             }
         }
     }
@@ -301,16 +302,6 @@ impl Frame {
 fn grow(end: &mut u32, length: usize) -> Option<()> {
     *end = end.checked_add(u32::try_from(length).ok()?)?;
     Some(())
-}
-
-/// Numbers of which `IN_BYTE` share a byte, the first one in the low bits.
-fn unpack<const IN_BYTE: usize>(bytes: &[u8], numbers: &mut Vec<u64>) {
-    let width = 8 / IN_BYTE;
-    let mask = (1_u64 << width) - 1;
-    for byte in bytes {
-        let all: [u64; IN_BYTE] = std::array::from_fn(|at| u64::from(*byte) >> (at * width) & mask);
-        numbers.extend_from_slice(&all);
-    }
 }
 
 #[cfg(test)]

@@ -312,54 +312,153 @@ impl Whole {
         Some(Self { scale, order, width, signed, base, before, difference, runs: Vec::new() })
     }
 
-    /// Turns the payload's numbers into the column's whole numbers, in place.
-    pub(crate) fn restore(&self, numbers: &mut [u64]) {
-        let base = self.base;
-        match (self.order, self.signed) {
-            (0, false) => numbers.iter_mut().for_each(|n| *n = n.wrapping_add(base as u64)),
-            (0, true) => {
-                numbers.iter_mut().for_each(|n| *n = unzigzag(*n).wrapping_add(base) as u64);
+    /// Reads `rows` numbers of less than two bytes each, packed in `bytes`, and appends what they
+    /// stand for.
+    pub(crate) fn append_narrow<T: Cell>(&self, bytes: &[u8], rows: usize, out: &mut Vec<T>) {
+        let start = out.len();
+        out.resize(start + rows, T::default());
+        let cells = &mut out[start..];
+        match self.width {
+            1 => self.fill::<T, 8>(bytes, cells),
+            2 => self.fill::<T, 4>(bytes, cells),
+            4 => self.fill::<T, 2>(bytes, cells),
+            _ => self.fill::<T, 1>(bytes, cells),
+        }
+        self.finish(&mut out[start..]);
+    }
+
+    fn fill<T: Cell, const IN_BYTE: usize>(&self, bytes: &[u8], cells: &mut [T]) {
+        let (base, plain) = (self.base, self.scale != SCALE_BITS);
+        let counted = if self.signed { &SIGNED } else { &UNSIGNED };
+        if self.order == 0 {
+            // Few numbers are possible: each is worked out once.
+            let mut known = [T::default(); 256];
+            for (cell, counted) in known.iter_mut().zip(counted).take(1 << (8 / IN_BYTE)) {
+                *cell = T::from_whole(base.wrapping_add(*counted), plain);
             }
-            (1, false) => sum(numbers, self.before, |n| base.wrapping_add(n as i64)),
-            (1, true) => sum(numbers, self.before, |n| base.wrapping_add(unzigzag(n))),
-            _ => {
-                let mut step = self.difference;
-                sum(numbers, self.before, |n| {
-                    let counted = if self.signed { unzigzag(n) } else { n as i64 };
-                    step = step.wrapping_add(base).wrapping_add(counted);
-                    step
-                });
-            }
+            return spread::<T, IN_BYTE>(bytes, cells, |number| known[usize::from(number)]);
+        }
+        let mut value = self.before;
+        let mut step = self.difference;
+        if self.order == 1 {
+            spread::<T, IN_BYTE>(bytes, cells, |number| {
+                value = value.wrapping_add(base).wrapping_add(counted[usize::from(number)]);
+                T::from_whole(value, plain)
+            });
+        } else {
+            spread::<T, IN_BYTE>(bytes, cells, |number| {
+                step = step.wrapping_add(base).wrapping_add(counted[usize::from(number)]);
+                value = value.wrapping_add(step);
+                T::from_whole(value, plain)
+            });
         }
     }
 
-    /// Appends the column's values, given its whole numbers.
-    pub(crate) fn append_values(&self, numbers: &[u64], out: &mut Vec<f64>) {
+    /// Appends what wider numbers, or numbers of no bits, stand for.
+    pub(crate) fn append_wide<T: Cell>(
+        &self,
+        numbers: impl Iterator<Item = u64>,
+        out: &mut Vec<T>,
+    ) {
         let start = out.len();
-        match SCALES.get(usize::from(self.scale)) {
-            None => out.extend(numbers.iter().map(|n| f64::from_bits(*n))),
-            Some(scale) => {
-                let magic = MAGIC.to_bits();
-                let plain = |n: &u64| f64::from_bits(n.wrapping_add(magic)) - MAGIC;
-                if self.scale == 0 {
-                    out.extend(numbers.iter().map(plain));
-                } else {
-                    out.extend(numbers.iter().map(|n| plain(n) / scale));
-                }
-            }
+        let (base, plain) = (self.base, self.scale != SCALE_BITS);
+        let mut value = self.before;
+        let mut step = self.difference;
+        let counted = |n: u64| base.wrapping_add(if self.signed { unzigzag(n) } else { n as i64 });
+        match self.order {
+            0 => out.extend(numbers.map(|n| T::from_whole(counted(n), plain))),
+            1 => out.extend(numbers.map(|n| {
+                value = value.wrapping_add(counted(n));
+                T::from_whole(value, plain)
+            })),
+            _ => out.extend(numbers.map(|n| {
+                step = step.wrapping_add(counted(n));
+                value = value.wrapping_add(step);
+                T::from_whole(value, plain)
+            })),
+        }
+        self.finish(&mut out[start..]);
+    }
+
+    /// Moves the point of decimals, and puts in what stands apart.
+    fn finish<T: Cell>(&self, cells: &mut [T]) {
+        if let Some(scale) = SCALES.get(usize::from(self.scale)).filter(|_| self.scale > 0) {
+            cells.iter_mut().for_each(|cell| cell.divide(*scale));
         }
         for run in &self.runs {
-            let from = start + run.start as usize;
-            out[from..from + run.length as usize].fill(f64::from_bits(run.bits));
+            let from = run.start as usize;
+            cells[from..from + run.length as usize].fill(T::from_whole(run.bits as i64, false));
         }
     }
 }
 
+/// What a column is made of: values or times.
+pub(crate) trait Cell: Copy + Default {
+    /// From a whole number; if it is not plain, from the bits of a value.
+    fn from_whole(whole: i64, plain: bool) -> Self;
+    fn divide(&mut self, scale: f64);
+}
+
+impl Cell for f64 {
+    #[inline]
+    fn from_whole(whole: i64, plain: bool) -> Self {
+        if plain {
+            // What the processor does to many numbers at a time, other than a conversion.
+            f64::from_bits(whole.wrapping_add(MAGIC.to_bits() as i64) as u64) - MAGIC
+        } else {
+            f64::from_bits(whole as u64)
+        }
+    }
+
+    #[inline]
+    fn divide(&mut self, scale: f64) {
+        *self /= scale;
+    }
+}
+
+impl Cell for i64 {
+    #[inline]
+    fn from_whole(whole: i64, _: bool) -> Self {
+        whole
+    }
+
+    /// Times have no scale.
+    #[inline]
+    fn divide(&mut self, _: f64) {}
+}
+
+/// What the numbers of a byte count, without and with a sign.
+const UNSIGNED: [i64; 256] = counts(false);
+const SIGNED: [i64; 256] = counts(true);
+
+const fn counts(signed: bool) -> [i64; 256] {
+    let mut counts = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let number = at as i64;
+        counts[at] = if signed { (number >> 1) ^ -(number & 1) } else { number };
+        at += 1;
+    }
+    counts
+}
+
+/// Hands over the numbers of which `IN_BYTE` share a byte, the first one in the low bits.
 #[inline]
-fn sum(numbers: &mut [u64], before: i64, mut step: impl FnMut(u64) -> i64) {
-    let mut value = before;
-    for number in numbers {
-        value = value.wrapping_add(step(*number));
-        *number = value as u64;
+fn spread<T: Copy, const IN_BYTE: usize>(
+    bytes: &[u8],
+    cells: &mut [T],
+    mut next: impl FnMut(u8) -> T,
+) {
+    let width = 8 / IN_BYTE as u32;
+    let mask = (0xff_u32 >> (8 - width)) as u8;
+    let (full, rest) = cells.as_chunks_mut::<IN_BYTE>();
+    for (cells, byte) in full.iter_mut().zip(bytes) {
+        for (at, cell) in (0..).zip(cells) {
+            *cell = next(byte >> (at * width) & mask);
+        }
+    }
+    let last = bytes.last().copied().unwrap_or(0);
+    for (at, cell) in (0..).zip(rest) {
+        *cell = next(last >> (at * width) & mask);
     }
 }
