@@ -109,6 +109,25 @@ fn main() {
     }
     report("text, each time anew", PAGES / 10 * SERIES, start);
 
+    let mut history = String::new();
+    for series in 0..100 {
+        for n in 0..5_000_i64 {
+            let t_ms = 1_700_000_000_000 + n * 15_000;
+            let _ = writeln!(
+                history,
+                "node_metric_seconds{{instance=\"validator-{series}\"}} {} {}.{:03}",
+                n * series,
+                t_ms / 1_000,
+                t_ms % 1_000
+            );
+        }
+    }
+    history.push_str("# EOF\n");
+    let start = Instant::now();
+    if let Ok(read) = parse(history.as_bytes(), Dialect::OpenMetrics) {
+        report("OpenMetrics, history by series", read.samples.len(), start);
+    }
+
     let message = message();
     let start = Instant::now();
     for _ in 0..200 {

@@ -195,6 +195,9 @@ impl Parser {
     }
 }
 
+/// Spellings of series that are remembered in any case.
+const SPELLINGS_MIN: usize = 64;
+
 /// Numbers the series of a text, and knows how the text names them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
@@ -224,6 +227,11 @@ impl Index {
             self.series.push(labels.clone());
             next
         });
+        // A target that spells its series anew each time must not fill the memory.
+        if self.by_prefix.len() > 4 * self.series.len() + SPELLINGS_MIN {
+            self.by_prefix.clear();
+            self.last.1 = None;
+        }
         self.by_prefix.insert(prefix.into(), place);
         place
     }
@@ -461,6 +469,19 @@ mod tests {
                  version=0.0.4` or `application/openmetrics-text; version=1.0.0`"
                 .to_owned())
         );
+    }
+
+    #[test]
+    fn spellings_of_one_series_do_not_fill_the_memory() {
+        let mut index = super::Index::default();
+        for n in 0..10_000 {
+            let prefix = format!("up{}", " ".repeat(n % 5_000));
+            if index.known(prefix.as_bytes()).is_none() {
+                assert_eq!(index.add(prefix.as_bytes(), Labels::metric("up", &[])), 0);
+            }
+        }
+        assert!(index.by_prefix.len() <= super::SPELLINGS_MIN + 5);
+        assert_eq!(index.series().len(), 1);
     }
 
     proptest! {

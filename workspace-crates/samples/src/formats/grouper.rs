@@ -21,7 +21,8 @@ pub struct SeriesSamples {
 /// Series of one message are a group when they have samples at exactly the same times. A group that
 /// comes again has the same number again. A sender may cut its messages anywhere, so that groups
 /// change from message to message: a series that has been in four different groups is a group of
-/// its own from then on, so that there are never more than a few groups for each series.
+/// its own from then on, so that there are never more than a few groups for each series. Every
+/// series that ever came is remembered, as in the store.
 #[derive(Debug, Clone, Default)]
 pub struct Grouper {
     groups: BTreeMap<Vec<Labels>, usize>,

@@ -366,8 +366,9 @@ impl Template {
 mod tests {
     use super::{Layout, Scraper};
     use crate::formats::exposition::{Dialect, parse};
-    use crate::{Labels, is_stale};
+    use crate::{Labels, Matcher, STALE_NAN, SampleSource, Store, is_stale};
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     fn scraper() -> Scraper {
         Scraper::new(Labels::from_pairs([("job", "node")]))
@@ -449,6 +450,10 @@ mod tests {
         }
     }
 
+    fn text_of(page: &BTreeMap<u8, u8>) -> String {
+        page.iter().map(|(name, value)| format!("s{name} {value}\n")).collect()
+    }
+
     fn line() -> impl Strategy<Value = String> {
         let name =
             prop::sample::select(vec!["a", "b", "c", "d{x=\"1\"}", "d{x=\"2\"}", "9", "# x"]);
@@ -476,6 +481,45 @@ mod tests {
                 prop_assert_eq!(bits(scrape.values), bits(&expected));
                 prop_assert_eq!(scrape.errors, read.errors);
                 prop_assert_eq!(scrape.series.len() - scrape.absent, read.series.len() + 1);
+            }
+        }
+
+        // Whatever comes and goes, a store has the samples, and a marker where a series ends.
+        #[test]
+        fn a_store_of_the_scrapes_has_every_sample_and_every_end(
+            pages in prop::collection::vec(
+                prop::option::of(prop::collection::btree_map(0..5_u8, 0..9_u8, 0..5)), 1..12)
+        ) {
+            let (mut scraper, mut store, mut target) = (scraper(), Store::new(), None);
+            for (n, page) in pages.iter().enumerate() {
+                let text = page.as_ref().map(text_of);
+                let answer = text.as_ref().map(|text| (text.as_bytes(), Dialect::Prometheus));
+                let scrape = scraper.scrape(answer);
+                let t_ms = n as i64 * 1_000;
+                if let Layout::New { ended } = scrape.layout {
+                    if let Some(old) = target {
+                        store.append(old, t_ms, &vec![STALE_NAN; ended]).unwrap();
+                    }
+                    target = Some(store.add_target(scrape.series.to_vec()));
+                }
+                store.append(target.unwrap(), t_ms, scrape.values).unwrap();
+            }
+            for name in 0..5 {
+                let matcher = Matcher::equal("__name__", &format!("s{name}"));
+                let found = store.select(&[matcher], -1, i64::MAX).unwrap();
+                let found: BTreeMap<i64, f64> = found
+                    .iter()
+                    .flat_map(|s| s.times_ms().iter().copied().zip(s.values().iter().copied()))
+                    .collect();
+                let mut was_there = false;
+                for (n, page) in pages.iter().enumerate() {
+                    let expected = page.as_ref().and_then(|page| page.get(&name));
+                    let stored = found.get(&(n as i64 * 1_000)).copied();
+                    let value = stored.filter(|value| !is_stale(*value));
+                    prop_assert_eq!(value, expected.map(|value| f64::from(*value)));
+                    prop_assert!(expected.is_some() || !was_there || stored.is_some_and(is_stale));
+                    was_there = expected.is_some();
+                }
             }
         }
 
