@@ -4,6 +4,7 @@
 mod bench;
 mod commands;
 mod exit;
+mod explain;
 mod failure;
 mod faults;
 mod output;

@@ -97,12 +97,15 @@ pub fn sparkline(values: &[Option<f64>], width: usize) -> String {
         (low.min(value), high.max(value))
     });
     let per_block = values.len().div_ceil(width.max(1)).max(1);
+    let mut sorted: Vec<f64> = values.iter().copied().flatten().collect();
+    sorted.sort_by(f64::total_cmp);
+    let usual = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
     values
         .chunks(per_block)
         .map(|chunk| {
-            // The lowest value of a block is drawn: a short breach must not vanish.
-            let lowest = chunk.iter().copied().flatten().reduce(f64::min);
-            match lowest {
+            // The least usual value of a block is drawn: a short breach must not vanish.
+            let far = |a: &f64, b: &f64| (a - usual).abs().total_cmp(&(b - usual).abs());
+            match chunk.iter().copied().flatten().max_by(far) {
                 None => ' ',
                 Some(_) if high <= low => BLOCKS[3],
                 Some(value) => BLOCKS[(((value - low) / (high - low)) * 7.0).round() as usize],
@@ -142,6 +145,9 @@ mod tests {
         let line = sparkline(&values, 10);
         assert_eq!(line.chars().count(), 10);
         assert!(line.contains('▁') && line.contains('█'), "{line}");
+        // Upwards as well as downwards.
+        values[50] = Some(9.0);
+        assert_eq!(sparkline(&values, 10), "▁▁▁▁▁█▁▁▁▁");
     }
 
     #[test]

@@ -1,21 +1,24 @@
 //! `phase`: where phases stand and why; move them; do what is due.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use base::{Instant, PhaseId, PipelineId, Track, VerdictKind};
 use clap::Subcommand;
-use definition::EventKind;
+use definition::{EventKind, Overrides};
 use engine::document;
 use engine::state::{Standing, State};
 use gates::{Evaluation, Finding, PhaseEvaluation};
 use ledger::{GitStore, Ledger};
+use samples::SampleSource;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Format, print, print_json, say, sparkline, table};
+use crate::output::{Format, print, print_json, say, table};
 use crate::progress::line;
+use crate::queries::origin::Rehearsed;
 use crate::session::{self, Session};
 use crate::world::{self, World};
 
@@ -36,17 +39,9 @@ pub enum Command {
     /// A gate's rule, what was measured, how, and what would change it
     #[command(after_help = "Examples:
   cargo xtask phase explain phase-1/internal-soak
-  cargo xtask phase explain phase-1/internal-soak --live")]
-    Explain {
-        /// The gate, as PHASE/GATE
-        gate: String,
-        /// Judge it now instead of reading the newest evaluation
-        #[arg(long)]
-        live: bool,
-        /// How it is printed
-        #[arg(long, value_enum, default_value_t)]
-        format: Format,
-    },
+  cargo xtask phase explain phase-1/internal-soak --live
+  cargo xtask phase explain phase-2/internal-soak --rehearsal rehearsal --week 2026-W04")]
+    Explain(ExplainArgs),
     /// Judge every open phase and record the evaluation; nothing moves
     #[command(after_help = "Examples:
   cargo xtask phase evaluate --dry-run
@@ -96,7 +91,7 @@ pub enum Command {
 pub fn run(world: &World, command: &Command) -> Outcome {
     match command {
         Command::Status { phase, format } => status(world, phase.as_ref(), *format),
-        Command::Explain { gate, live, format } => explain(world, gate, *live, *format),
+        Command::Explain(args) => explain(world, args),
         Command::Evaluate { at, dry_run, format } => evaluate(world, *at, *dry_run, *format),
         Command::Advance { phase } => advance(world, phase),
         Command::Reset { phase, to, reason } => reset(world, phase, to.as_ref(), reason),
@@ -139,9 +134,13 @@ pub struct Reading {
 impl Reading {
     /// Reads and verifies; needs no key and changes nothing.
     pub fn open(world: &World) -> Result<Self, Failure> {
-        let ledger = world.ledger()?;
         // A deployment with changed parameters is shown by the parameters that it has.
-        let definitions = world.definitions(&session::remembered(world)?)?;
+        Self::of(world, world.ledger()?, &session::remembered(world)?)
+    }
+
+    /// Reads a ledger that was verified, by the definitions of this repository.
+    fn of(world: &World, ledger: Ledger<GitStore>, overrides: &Overrides) -> Result<Self, Failure> {
+        let definitions = world.definitions(overrides)?;
         let pipeline = world::pipeline(&definitions, Some(ledger.view().pipeline()))?;
         let entries = ledger.view().iter().map(|verified| (&verified.entry, verified.digest));
         let state = State::fold(pipeline, entries);
@@ -220,11 +219,7 @@ fn phase_status(
     };
     let own = state.phase(&phase.id).map(|one| one.track(track));
     let live = own.and_then(|own| own.deployment.as_ref());
-    let plan = calendar::PlanPhase::of(phase);
-    let soak = match track {
-        Track::Internal => plan.internal_soak,
-        Track::Public => plan.public_soak,
-    };
+    let needed = earliest_pass(phase, track);
     let is_open = matches!(standing, Standing::InternalSoak | Standing::PublicSoak);
     let event = match standing {
         Standing::Ready => Some(EventKind::Deploy),
@@ -239,121 +234,113 @@ fn phase_status(
         attempts: state.phase(&phase.id).map_or(0, |one| one.internal.attempts),
         deployment: live.map(|live| live.id.to_string()),
         deployed: live.map(|live| live.started),
-        earliest_pass: live.filter(|_| is_open).map(|live| live.started + plan.warm_up + soak),
+        earliest_pass: live.filter(|_| is_open).map(|live| live.started + needed),
         held: own.map(|own| own.held.clone()).unwrap_or_default(),
         next: next.map(|next| Next { event: next.kind.to_string(), at: next.at }),
     }
 }
 
-fn explain(world: &World, gate: &str, live: bool, format: Format) -> Outcome {
+/// How long after its start a deployment can pass all exit gates of `track` at the earliest. The
+/// gates themselves say so; one that cannot be parsed is judged as an error anyway.
+fn earliest_pass(phase: &definition::Phase, track: Track) -> base::Duration {
+    let gates = phase.gates_on(track, definition::Side::Exit).filter(|gate| !gate.advisory);
+    let parsed = gates.filter_map(|gate| gates::parse(gate, phase).ok());
+    parsed.map(|gate| gate.earliest_pass()).max().unwrap_or_default()
+}
+
+/// What `phase explain` is asked.
+#[derive(Debug, clap::Args)]
+pub struct ExplainArgs {
+    /// The gate, as PHASE/GATE
+    gate: String,
+    /// Judge it now instead of reading the newest evaluation
+    #[arg(long, conflicts_with_all = ["week", "rehearsal"])]
+    live: bool,
+    /// Read the newest evaluation of this week instead, such as 2026-W04
+    #[arg(long, value_name = "WEEK")]
+    week: Option<String>,
+    /// Read the ledger in the folder of a rehearsal
+    #[arg(long, value_name = "DIR")]
+    rehearsal: Option<PathBuf>,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+fn explain(world: &World, args: &ExplainArgs) -> Outcome {
     let wrong = || {
-        Failure::new(Exit::Usage, format!("`{gate}` is not a gate"))
+        Failure::new(Exit::Usage, format!("`{}` is not a gate", args.gate))
             .hint("Write PHASE/GATE, such as phase-1/internal-soak.")
     };
-    let (phase, id) = gate.split_once('/').ok_or_else(wrong)?;
+    let (phase, id) = args.gate.split_once('/').ok_or_else(wrong)?;
     let phase = PhaseId::from_str(phase).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let reading = Reading::open(world)?;
+    let (reading, evidence) = match &args.rehearsal {
+        None => (Reading::open(world)?, world.evidence()?),
+        Some(folder) => {
+            let rehearsed = Rehearsed::open(folder)?;
+            (Reading::of(world, rehearsed.ledger, &Overrides::default())?, rehearsed.evidence)
+        }
+    };
     let gates = reading.pipeline()?.phase(&phase).map(|one| one.gates.as_slice());
-    let known: Vec<&str> = gates.unwrap_or_default().iter().map(|one| one.id.as_str()).collect();
-    if !known.contains(&id) {
-        return Err(match diagnostics::suggestion(id, known.iter().copied()) {
+    let gates = gates.unwrap_or_default();
+    let Some(gate) = gates.iter().find(|one| one.id.as_str() == id) else {
+        let known = gates.iter().map(|one| one.id.as_str());
+        return Err(match diagnostics::suggestion(id, known) {
             Some(near) => wrong().hint(near),
             None => wrong(),
         });
-    }
-    let evaluations = if live {
-        let (mut session, ledger) = Session::open(world, None)?;
-        vec![judge_now(&mut session, ledger, world::now())?]
-    } else {
-        let newest = reading.state.evaluations.iter().rev();
-        newest
-            .map(|judged| document::read(&reading.ledger, &reading.state, judged.seq))
-            .collect::<Result<Vec<_>, _>>()?
     };
-    let found = evaluations.iter().find_map(|evaluation| {
-        let judged = evaluation.phases.iter().filter(|judged| judged.phase == phase);
-        let finding =
-            judged.flat_map(|judged| &judged.findings).find(|one| one.gate.as_str() == id)?;
-        Some((evaluation, finding))
-    });
+    let found = match args.live {
+        true => {
+            let (mut session, ledger) = Session::open(world, None)?;
+            found_in(judge_now(&mut session, ledger, world::now())?, &phase, id)
+        }
+        false => judged(&reading, &phase, id, args.week.as_deref())?,
+    };
     let Some((evaluation, finding)) = found else {
-        return Err(Failure::new(Exit::NotNow, format!("`{gate}` was not judged yet"))
+        let of = args.week.as_ref().map_or(String::new(), |week| format!(" in {week}"));
+        return Err(Failure::new(Exit::NotNow, format!("`{}` was not judged yet{of}", args.gate))
             .hint("It is judged when its phase is deployed; `phase status` says when."));
     };
-    if format == Format::Json {
-        return print_json(finding);
+    if args.format == Format::Json {
+        return print_json(&finding);
     }
-    print(&explained(evaluation, finding))
+    let samples = samples_of(&evidence, &finding);
+    let samples = samples.as_ref().map(|store| store as &dyn SampleSource);
+    print(&crate::explain::text(&evaluation, &finding, gate, samples))
 }
 
-/// Everything that is known about one finding, for people.
-fn explained(evaluation: &Evaluation, finding: &Finding) -> String {
-    let mut text = String::new();
-    let mut add = |line: String| {
-        text.push_str(&diagnostics::render::escape(&line));
-        text.push('\n');
-    };
-    add(format!("{} ({}): {}", finding.title, finding.kind, finding.outcome));
-    add(format!("Rule: {}", finding.rule));
-    add(format!("Why: {}", finding.why));
-    if let Some(owner) = &finding.owner {
-        add(format!("Owner: {owner}"));
-    }
-    add(format!("Judged at {}", evaluation.at));
-    for reason in &finding.reasons {
-        add(format!("  {reason}"));
-    }
-    for measure in &finding.measures {
-        let value = measure.value.map_or("not measured".to_owned(), |value| format!("{value:.6}"));
-        let distance = measure.distance().map_or(String::new(), |d| format!(", distance {d:+.6}"));
-        add(format!(
-            "Measured {}: {value} {} against {}{distance}",
-            measure.name, measure.unit, measure.threshold
-        ));
-    }
-    if let Some(coverage) = &finding.coverage {
-        add(format!(
-            "Window {} to {}, {} of {} points ({:.2} %), longest gap {}, warm-up {}",
-            coverage.from,
-            coverage.until,
-            coverage.present,
-            coverage.expected,
-            coverage.share() * 100.0,
-            coverage.longest_gap,
-            coverage.warm_up,
-        ));
-    }
-    if let Some(soak) = &finding.soak {
-        add(format!(
-            "Soak: {} of {} accrued, {} remaining, longest run {}, {} breaks",
-            soak.accrued, soak.required, soak.remaining, soak.longest_run, soak.breaks_total
-        ));
-        for one in &soak.breaks {
-            let value = one.value.map_or(String::new(), |value| format!(" (value {value})"));
-            add(format!("  {} broke at {}{value}", one.condition, one.at));
+/// The newest evaluation, of `week` if one is named, in which the gate was judged.
+fn judged(
+    reading: &Reading,
+    phase: &PhaseId,
+    gate: &str,
+    week: Option<&str>,
+) -> Result<Option<(Evaluation, Finding)>, Failure> {
+    let newest = reading.state.evaluations.iter().rev();
+    for judged in newest.filter(|one| week.is_none_or(|week| one.evaluation.week == week)) {
+        let evaluation = document::read(&reading.ledger, &reading.state, judged.seq)?;
+        if let Some(found) = found_in(evaluation, phase, gate) {
+            return Ok(Some(found));
         }
     }
-    let explanation = &finding.explanation;
-    for (name, query) in &explanation.queries {
-        add(format!("Query {name}: {query}"));
-    }
-    for step in &explanation.steps {
-        add(format!("  {step}"));
-    }
-    for series in &explanation.series {
-        let values: Vec<Option<f64>> = series.points.iter().map(|point| point.value).collect();
-        add(format!("{:<28} {}", series.title, sparkline(&values, 60)));
-    }
-    if let (Some(first), Some(last)) = (explanation.first_breach, explanation.last_breach) {
-        add(format!("First breach {first}, last breach {last}"));
-    }
-    if let Some(change) = &explanation.would_change {
-        add(format!("What would change it: {change}"));
-    }
-    for digest in &finding.evidence {
-        add(format!("Evidence {digest}"));
-    }
-    text
+    Ok(None)
+}
+
+fn found_in(evaluation: Evaluation, phase: &PhaseId, gate: &str) -> Option<(Evaluation, Finding)> {
+    let judged = evaluation.phases.iter().filter(|judged| judged.phase == *phase);
+    let mut findings = judged.flat_map(|judged| &judged.findings);
+    let finding = findings.find(|one| one.gate.as_str() == gate)?.clone();
+    Some((evaluation, finding))
+}
+
+/// The samples that the finding rests on, when they are kept here. An explanation without them is
+/// still one.
+fn samples_of(store: &dyn evidence::Store, finding: &Finding) -> Option<samples::Store> {
+    finding.evidence.iter().find_map(|digest| {
+        let bytes = store.get(digest).ok()?;
+        samples::Store::decode(&bytes).ok()
+    })
 }
 
 fn judge_now(

@@ -9,7 +9,9 @@ use promql::{Matrix, MatrixSeries, Query, Sample, Value, ValueKind};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Format, count, figure, print, say, sparkline, table};
-use crate::queries::{Answer, Bounds, Origin, Sampled, Stopped, What, problem, run, times};
+use crate::queries::{
+    Answer, Answered, Bounds, Origin, Sampled, Stopped, What, problem, run, times,
+};
 use crate::world::Global;
 
 /// What an inner query of a subquery without a step is evaluated at, as with Prometheus.
@@ -66,10 +68,13 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
     let answer = interruptible(query.clone(), what, sampled.clone(), bounds)?;
     let answer = answer.map_err(|stopped| failure(&args.query, args.timeout, stopped))?;
     if args.format == Format::Json {
-        print(&format!("{}\n", answer.json(what, &[])))?;
+        print(&format!("{}\n", answer.json()))?;
     } else {
         say(format!("{}.", sampled.describe()));
-        show(&answer, what)?;
+        show(&answer)?;
+        for remark in answer.remarks.warnings.iter().chain(&answer.remarks.infos) {
+            say(format!("Note: {}", escape(remark)));
+        }
     }
     for sentence in unknown {
         say(sentence);
@@ -145,9 +150,9 @@ fn failure(text: &str, timeout: Duration, stopped: Stopped) -> Failure {
     }
 }
 
-fn show(answer: &Answer, what: What) -> Outcome {
-    match (answer, what) {
-        (Answer::Value(value), What::At(at)) => {
+fn show(answer: &Answer) -> Outcome {
+    match (&answer.result, answer.what) {
+        (Answered::Value(value), What::At(at)) => {
             say(format!("At {at}:"));
             match value {
                 Value::Scalar(point) => print(&format!("{}\n", figure(point.value))),
@@ -156,13 +161,13 @@ fn show(answer: &Answer, what: What) -> Outcome {
                 Value::Matrix(matrix) => raw(matrix),
             }
         }
-        (Answer::Matrix(matrix), What::Range(from, until, step)) => {
+        (Answered::Matrix(matrix), What::Range(from, until, step)) => {
             say(format!("From {from} to {until}, every {step}:"));
             lines(matrix, from.unix_millis(), until.unix_millis(), step.millis())
         }
         // An instant gives a value and a range gives a matrix.
-        (Answer::Matrix(matrix), What::At(_)) => raw(matrix),
-        (Answer::Value(_), What::Range(..)) => Ok(Exit::Done),
+        (Answered::Matrix(matrix), What::At(_)) => raw(matrix),
+        (Answered::Value(_), What::Range(..)) => Ok(Exit::Done),
     }
 }
 

@@ -4,8 +4,10 @@
 use promql::{Matrix, Point, Value};
 use samples::Labels;
 
+use super::run::Remarks;
+
 /// The answer to a query at one instant.
-pub fn instant(value: &Value, at_ms: i64, notes: &[String]) -> String {
+pub fn instant(value: &Value, at_ms: i64, remarks: &Remarks) -> String {
     let mut out = String::new();
     let kind = match value {
         Value::Scalar(_) => "scalar",
@@ -32,15 +34,15 @@ pub fn instant(value: &Value, at_ms: i64, notes: &[String]) -> String {
         }),
         Value::Matrix(matrix) => series(&mut out, matrix),
     }
-    end(out, notes)
+    end(out, remarks)
 }
 
 /// The answer to a query over a range.
-pub fn range(matrix: &Matrix, notes: &[String]) -> String {
+pub fn range(matrix: &Matrix, remarks: &Remarks) -> String {
     let mut out = String::new();
     begin(&mut out, "matrix");
     series(&mut out, matrix);
-    end(out, notes)
+    end(out, remarks)
 }
 
 /// A list of texts, such as the names of labels.
@@ -48,7 +50,7 @@ pub fn names<'a>(all: impl IntoIterator<Item = &'a str>, notes: &[String]) -> St
     let mut out = String::from("{\"status\":\"success\",\"data\":");
     let all: Vec<&str> = all.into_iter().collect();
     list(&mut out, &all, |out, name| quoted(out, name));
-    warned(&mut out, notes);
+    noted(&mut out, "warnings", notes);
     out.push('}');
     out
 }
@@ -57,7 +59,7 @@ pub fn names<'a>(all: impl IntoIterator<Item = &'a str>, notes: &[String]) -> St
 pub fn label_sets(all: &[&Labels], notes: &[String]) -> String {
     let mut out = String::from("{\"status\":\"success\",\"data\":");
     list(&mut out, all, |out, one| labels(out, one));
-    warned(&mut out, notes);
+    noted(&mut out, "warnings", notes);
     out.push('}');
     out
 }
@@ -99,16 +101,17 @@ fn begin(out: &mut String, kind: &str) {
     out.push_str("\",\"result\":");
 }
 
-fn end(mut out: String, notes: &[String]) -> String {
+fn end(mut out: String, remarks: &Remarks) -> String {
     out.push('}');
-    warned(&mut out, notes);
+    noted(&mut out, "warnings", &remarks.warnings);
+    noted(&mut out, "infos", &remarks.infos);
     out.push('}');
     out
 }
 
-fn warned(out: &mut String, notes: &[String]) {
+fn noted(out: &mut String, kind: &str, notes: &[String]) {
     if !notes.is_empty() {
-        out.push_str(",\"warnings\":");
+        out.push_str(&format!(",\"{kind}\":"));
         list(out, notes, |out, note| quoted(out, note));
     }
 }
@@ -172,8 +175,13 @@ fn quoted(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::{error, instant, number, range};
+    use crate::queries::run::Remarks;
     use promql::{Matrix, MatrixSeries, Point, Sample, Value};
     use samples::Labels;
+
+    fn remarks(warning: &str) -> Remarks {
+        Remarks { warnings: vec![warning.to_owned()], infos: vec!["so".to_owned()] }
+    }
 
     #[test]
     fn values_are_written_as_prometheus_does() {
@@ -205,23 +213,24 @@ mod tests {
         };
         let value = Value::Vector(vec![sample("prometheus", 1.0), sample("a\"b\n", f64::NAN)]);
         assert_eq!(
-            instant(&value, 0, &[]),
+            instant(&value, 0, &Remarks::default()),
             r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up","job":"prometheus"},"value":[1435781451.781,"1"]},{"metric":{"__name__":"up","job":"a\"b\n"},"value":[1435781451.781,"NaN"]}]}}"#
         );
     }
 
     #[test]
     fn the_other_kinds_have_their_own_forms() {
+        let none = Remarks::default();
         let point = Point { t_ms: 1_050, value: 2.0 };
         let scalar = Value::Scalar(point.clone());
-        assert!(instant(&scalar, 0, &[]).contains(r#""scalar","result":[1.050,"2"]"#));
+        assert!(instant(&scalar, 0, &none).contains(r#""scalar","result":[1.050,"2"]"#));
         let text = Value::Text("so".to_owned());
-        assert!(instant(&text, -1_500, &[]).contains(r#""string","result":[-1.500,"so"]"#));
+        assert!(instant(&text, -1_500, &none).contains(r#""string","result":[-1.500,"so"]"#));
         let matrix =
             Matrix { series: vec![MatrixSeries { labels: Labels::empty(), points: vec![point] }] };
         assert_eq!(
-            range(&matrix, &["less".to_owned()]),
-            r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1.050,"2"]]}]},"warnings":["less"]}"#
+            range(&matrix, &remarks("less")),
+            r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1.050,"2"]]}]},"warnings":["less"],"infos":["so"]}"#
         );
         assert_eq!(
             error("bad_data", "no"),
@@ -234,7 +243,7 @@ mod tests {
         let labels = Labels::from_pairs([("a\u{1}", "\u{7f}\\\"é")]);
         let value = Value::Vector(vec![Sample { labels, t_ms: 7, value: 1e300 }]);
         let parsed: serde_json::Value =
-            serde_json::from_str(&instant(&value, 0, &["\u{0}".to_owned()])).unwrap();
+            serde_json::from_str(&instant(&value, 0, &remarks("\u{0}"))).unwrap();
         assert_eq!(parsed["data"]["result"][0]["metric"]["a\u{1}"], "\u{7f}\\\"é");
         assert_eq!(parsed["warnings"][0], "\u{0}");
     }

@@ -7,4 +7,4 @@ pub mod run;
 pub mod times;
 
 pub use origin::{Feed, Origin, Sampled};
-pub use run::{Answer, Bounds, Stopped, What};
+pub use run::{Answer, Answered, Bounds, Stopped, What};

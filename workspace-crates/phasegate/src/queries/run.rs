@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant as Clock};
 
 use base::Instant;
-use promql::{EvalError, Limits, Matrix, Query, Value};
+use promql::{Annotations, EvalError, Limits, Matrix, Query, Value};
 
 use super::json;
 use super::origin::Sampled;
@@ -30,22 +30,53 @@ pub struct Bounds {
     pub timeout: Duration,
 }
 
-/// A result.
+/// A result, with the remarks that Prometheus would make on it.
 #[derive(Debug, Clone)]
-pub enum Answer {
+pub struct Answer {
+    /// What was asked.
+    pub what: What,
+    /// The result.
+    pub result: Answered,
+    /// The remarks.
+    pub remarks: Remarks,
+}
+
+/// The result itself.
+#[derive(Debug, Clone)]
+pub enum Answered {
     /// Of one instant.
     Value(Value),
     /// Of a range.
     Matrix(Matrix),
 }
 
+/// Remarks on a result, as sentences.
+#[derive(Debug, Clone, Default)]
+pub struct Remarks {
+    /// The result is probably not what was meant.
+    pub warnings: Vec<String>,
+    /// It may not be.
+    pub infos: Vec<String>,
+}
+
+impl From<Annotations> for Remarks {
+    fn from(annotations: Annotations) -> Self {
+        Self {
+            warnings: annotations.warnings().map(ToString::to_string).collect(),
+            infos: annotations.infos().map(ToString::to_string).collect(),
+        }
+    }
+}
+
 impl Answer {
-    /// The answer in Prometheus' response format; `notes` become its warnings.
-    pub fn json(&self, what: What, notes: &[String]) -> String {
-        match (self, what) {
-            (Self::Value(value), What::At(at)) => json::instant(value, at.unix_millis(), notes),
-            (Self::Value(value), What::Range(..)) => json::instant(value, 0, notes),
-            (Self::Matrix(matrix), _) => json::range(matrix, notes),
+    /// The answer in Prometheus' response format.
+    pub fn json(&self) -> String {
+        match (&self.result, self.what) {
+            (Answered::Value(value), What::At(at)) => {
+                json::instant(value, at.unix_millis(), &self.remarks)
+            }
+            (Answered::Value(value), What::Range(..)) => json::instant(value, 0, &self.remarks),
+            (Answered::Matrix(matrix), _) => json::range(matrix, &self.remarks),
         }
     }
 }
@@ -74,21 +105,28 @@ pub fn run(
 ) -> Result<Answer, Stopped> {
     let began = Clock::now();
     let withdrawn = Arc::clone(cancelled);
-    let is_over = move || began.elapsed() > bounds.timeout;
     let limits = Limits {
         max_samples: bounds.max_samples,
         max_steps: bounds.max_steps,
-        cancelled: Some(Arc::new(move || withdrawn.load(Ordering::Relaxed) || is_over())),
+        cancelled: Some(Arc::new(move || withdrawn.load(Ordering::Relaxed))),
+        deadline: Some(Arc::new(move || began.elapsed() >= bounds.timeout)),
+        ..Limits::default()
     };
+    let source = sampled.source();
     let answer = match what {
-        What::At(at) => promql::instant(query, sampled.source(), at, &limits).map(Answer::Value),
+        What::At(at) => promql::instant_annotated(query, source, at, &limits)
+            .map(|found| (Answered::Value(found.value), found.annotations)),
         What::Range(from, until, step) => {
-            promql::range(query, sampled.source(), from, until, step, &limits).map(Answer::Matrix)
+            promql::range_annotated(query, source, from, until, step, &limits)
+                .map(|found| (Answered::Matrix(found.value), found.annotations))
         }
     };
-    answer.map_err(|error| match error.failure {
-        promql::Failure::Cancelled if cancelled.load(Ordering::Relaxed) => Stopped::Cancelled,
-        promql::Failure::Cancelled => Stopped::TimedOut,
-        _ => Stopped::Failed(error),
-    })
+    match answer {
+        Ok((result, annotations)) => Ok(Answer { what, result, remarks: annotations.into() }),
+        Err(error) => Err(match error.failure {
+            promql::Failure::Cancelled => Stopped::Cancelled,
+            promql::Failure::OutOfTime => Stopped::TimedOut,
+            _ => Stopped::Failed(error),
+        }),
+    }
 }

@@ -80,7 +80,7 @@ pub fn answer(
             let max_steps = POINTS_MAX as u64;
             let bounds = Bounds { max_samples: allowance.max_samples, max_steps, timeout };
             run::run(&query, what, sampled, bounds, cancelled)
-                .map(|answer| answer.json(what, &[]))
+                .map(|answer| answer.json())
                 .map_err(|stopped| refusal(stopped, timeout))
         }
         "labels" => label_names(params, sampled),
