@@ -279,6 +279,20 @@ fn a_condition_without_a_soak_is_drawn_as_a_lane_and_a_sparse_one_too() {
 }
 
 #[test]
+fn a_value_beside_a_soak_is_no_condition_even_when_it_is_zero_all_the_time() {
+    let pipeline = support::pipeline();
+    let mut evaluation = support::advanced_evaluation();
+    let findings = evaluation.phases.iter_mut().flat_map(|phase| &mut phase.findings);
+    let soak = findings.into_iter().find(|finding| finding.soak.is_some()).unwrap();
+    let mut restarts = soak.explanation.series[0].clone();
+    restarts.title = "Restarts".to_owned();
+    restarts.points.iter_mut().for_each(|point| point.value = Some(0.0));
+    soak.explanation.series = vec![restarts];
+    let before = render(&build(&support::advanced_input(&pipeline, &evaluation))).unwrap().html;
+    assert!(before.contains("class=\"line\"") && !before.contains("class=\"fails\""));
+}
+
+#[test]
 fn no_page_has_the_same_anchor_twice() {
     let html = render(&held()).unwrap().html;
     let mut anchors: Vec<&str> =

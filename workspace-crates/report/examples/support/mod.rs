@@ -176,6 +176,18 @@ fn subject(network: &str, version: &str) -> Subject {
     }
 }
 
+/// The queries of conditions, by their names.
+fn queries(names: &[&str]) -> Vec<(String, String)> {
+    let all = [
+        ("blocks", "time() - max(devnet_pending_timestamp_seconds) < bool 120"),
+        ("tps", "sum(rate(devnet_transactions_total[1h])) > bool 0.1"),
+        ("proving", "max(increase(devnet_epochs_proven_total[1h])) > bool 0"),
+        ("restarts", "sum(changes(process_start_time_seconds[1h])) < bool 1"),
+    ];
+    let asked = all.into_iter().filter(|(name, _)| names.contains(name));
+    asked.map(|(name, query)| (name.to_owned(), query.to_owned())).collect()
+}
+
 fn public_soak() -> Finding {
     let from = "2026-01-13T16:00:00Z";
     let mut finding = finding(
@@ -198,6 +210,7 @@ fn public_soak() -> Finding {
         breaks: Vec::new(),
         breaks_total: 0,
     });
+    finding.explanation.queries = queries(&["blocks", "restarts"]);
     finding.explanation.series = vec![
         series("blocks", "", None, from, 142, |_| Some(1.0)),
         series("restarts", "", None, from, 142, |_| Some(1.0)),
@@ -235,10 +248,7 @@ fn broken_soak() -> Finding {
         move |hour: f64| if blind(hour) { None } else { Some(f64::from(u8::from(!broken(hour)))) }
     };
     finding.explanation = Explanation {
-        queries: vec![(
-            "blocks".to_owned(),
-            "time() - max(devnet_pending_timestamp_seconds) < bool 120".to_owned(),
-        )],
+        queries: queries(&["blocks", "tps", "proving", "restarts"]),
         steps: vec![
             "The four conditions are evaluated every 15 s from 1 h after the deployment on."
                 .to_owned(),

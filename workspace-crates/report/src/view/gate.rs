@@ -210,8 +210,13 @@ fn breaches(finding: &FindingModel) -> Option<String> {
 fn charts(finding: &FindingModel) -> Vec<ChartView> {
     let mut charts = Vec::new();
     let breaks = finding.soak.as_ref().map_or(&[][..], |soak| &soak.breaks);
-    let (conditions, others): (Vec<_>, Vec<_>) =
-        finding.series.iter().partition(|series| chart::is_condition(series));
+    // Beside the conditions of a soak, values are drawn; one that is 0 all the time, such as a count
+    // of restarts, is no condition that does not hold.
+    let is_condition = |series: &&gates::Series| {
+        let is_named = || finding.queries.iter().any(|(name, _)| *name == series.title);
+        chart::is_condition(series) && (finding.soak.is_none() || is_named())
+    };
+    let (conditions, others): (Vec<_>, Vec<_>) = finding.series.iter().partition(is_condition);
     if let Some(svg) = chart::lanes(&conditions, finding.soak.as_ref()) {
         let title = if finding.soak.is_some() { "Conditions of the soak" } else { "Conditions" };
         charts.push(ChartView { title: title.to_owned(), svg, legend: LANES_LEGEND });
