@@ -2,6 +2,7 @@
 
 use samples::{Labels, METRIC_NAME};
 
+use crate::annotation::Annotation;
 use crate::ast::{Aggregation, By, Node, Selector};
 use crate::column::{self, ABSENT, Column, is_present};
 use crate::context::{Context, Grid};
@@ -50,11 +51,11 @@ pub(crate) fn evaluate(
             vec![Column { labels: Labels::empty(), drops_name: false, values }].into()
         }
         Function::HistogramQuantile => {
-            histogram::quantile(call.vector(1)?, &call.scalar(0)?)?.into()
+            histogram::quantile(ctx, call.vector(1)?, &call.scalar(0)?)?.into()
         }
         Function::HistogramQuantiles => call.quantiles()?.into(),
         Function::HistogramFraction => {
-            histogram::fraction(call.vector(2)?, &call.scalar(0)?, &call.scalar(1)?)?.into()
+            histogram::fraction(ctx, call.vector(2)?, &call.scalar(0)?, &call.scalar(1)?)?.into()
         }
         Function::LabelReplace => {
             label_functions::replace(call.vector(0)?, &call.texts(1)?)?.into()
@@ -116,7 +117,7 @@ impl Call<'_> {
         let mut results = Vec::new();
         for index in 2..self.arguments.len() {
             let fractions = self.scalar(index)?;
-            let columns = histogram::quantile(buckets.clone(), &fractions)?;
+            let columns = histogram::quantile(self.ctx, buckets.clone(), &fractions)?;
             results.extend(label_functions::split_by_value(columns, label, &fractions)?);
         }
         column::merge(results)
@@ -152,6 +153,7 @@ impl Call<'_> {
     /// Order is part of an instant result only; NaN comes last either way.
     fn sorted(&self, ascending: bool) -> Result<Vector, Failure> {
         let mut columns = self.vector(0)?;
+        self.check_sorting();
         if self.grid.count == 1 {
             columns.sort_by(|a, b| {
                 let (a, b) = (a.values[0], b.values[0]);
@@ -162,8 +164,15 @@ impl Call<'_> {
         Ok(Vector { columns, is_ordered: true })
     }
 
+    fn check_sorting(&self) {
+        if self.grid.count > 1 {
+            self.ctx.annotate(Annotation::SortIneffective);
+        }
+    }
+
     fn sorted_by_label(&self, ascending: bool) -> Result<Vector, Failure> {
         let mut columns = self.vector(0)?;
+        self.check_sorting();
         let names = self.texts(1)?;
         columns.sort_by(|a, b| {
             let order = label_functions::compare(&a.labels, &b.labels, &names);

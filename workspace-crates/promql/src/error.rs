@@ -2,15 +2,17 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     /// The text is not PromQL.
-    #[error("`{query}` is not PromQL: {reason}")]
+    #[error("`{query}` is not PromQL: {reason}{}", at(*place))]
     Syntax {
         /// The text, shortened.
         query: String,
-        /// What the parser says.
+        /// What is wrong.
         reason: String,
+        /// Where it is wrong, where that is known.
+        place: Option<Place>,
     },
     /// The text is PromQL, but uses something that is not supported here.
-    #[error("`{query}` uses {construct}, which is not supported here{}", at(*position))]
+    #[error("`{query}` uses {construct}, which is not supported here{}", at(*place))]
     Unsupported {
         /// The text, shortened.
         query: String,
@@ -18,6 +20,8 @@ pub enum QueryError {
         construct: String,
         /// Where it stands: bytes from the beginning of the text, where that is known.
         position: Option<usize>,
+        /// The same place by line and column.
+        place: Option<Place>,
     },
     /// A subquery leaves its step to the server, whose setting would change the result.
     #[error("`{query}` has a subquery without a step: write it, such as `[1h:1m]`")]
@@ -39,8 +43,55 @@ pub enum QueryError {
     },
 }
 
-fn at(position: Option<usize>) -> String {
-    position.map_or_else(String::new, |bytes| format!(" (at byte {bytes})"))
+/// A place in the text of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes from the beginning of the text.
+    pub offset: usize,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The character in that line, counted from 1.
+    pub column: usize,
+}
+
+impl Place {
+    /// The place of the byte at `offset`; beyond the end, the end.
+    #[must_use]
+    pub fn of(text: &str, offset: usize) -> Self {
+        let mut offset = offset.min(text.len());
+        while !text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let before = &text[..offset];
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        Self {
+            offset,
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+
+    /// The line of `text`, and below it a caret at the place.
+    #[must_use]
+    pub fn pointed_out(&self, text: &str) -> String {
+        let line = text.lines().nth(self.line - 1).unwrap_or_default();
+        format!("{line}\n{}^", " ".repeat(self.column - 1))
+    }
+}
+
+impl QueryError {
+    /// Where in the text it is, where that is known.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Syntax { place, .. } | Self::Unsupported { place, .. } => *place,
+            Self::SubqueryWithoutStep { .. } | Self::TooLarge { .. } => None,
+        }
+    }
+}
+
+fn at(place: Option<Place>) -> String {
+    place.map_or_else(String::new, |p| format!(" (line {}, column {})", p.line, p.column))
 }
 
 /// Why a query has no result. This is never the same as an empty result.

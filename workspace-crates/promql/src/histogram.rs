@@ -4,61 +4,87 @@ use std::collections::BTreeMap;
 
 use samples::Labels;
 
+use crate::annotation::Annotation;
 use crate::column::{ABSENT, Column, is_present};
+use crate::context::Context;
 use crate::error::Failure;
+use crate::window_functions::check_fractions;
 
 const BUCKET_LABEL: &str = "le";
+
+/// Counts that differ by less than this share are the same: sums of rates round.
+const TOLERANCE: f64 = 1e-12;
 
 /// The buckets of one histogram: upper bounds with the columns of cumulative counts.
 type Buckets = Vec<(f64, Vec<f64>)>;
 
 /// Upper bounds and cumulative counts at one step, by bound; the last bound is infinite.
-type Distribution = Vec<(f64, f64)>;
+type Distribution = [(f64, f64)];
 
-pub(crate) fn quantile(columns: Vec<Column>, fractions: &[f64]) -> Result<Vec<Column>, Failure> {
-    Ok(each_histogram(columns, |step, distribution| quantile_of(distribution, fractions[step])))
+pub(crate) fn quantile(
+    ctx: &Context<'_>,
+    columns: Vec<Column>,
+    fractions: &[f64],
+) -> Result<Vec<Column>, Failure> {
+    check_fractions(ctx, fractions);
+    each_histogram(ctx, columns, true, |step, distribution| {
+        quantile_of(distribution, fractions[step])
+    })
 }
 
 pub(crate) fn fraction(
+    ctx: &Context<'_>,
     columns: Vec<Column>,
     lower: &[f64],
     upper: &[f64],
 ) -> Result<Vec<Column>, Failure> {
-    Ok(each_histogram(columns, |step, distribution| {
+    each_histogram(ctx, columns, false, |step, distribution| {
         fraction_of(distribution, lower[step], upper[step])
-    }))
+    })
 }
 
 fn each_histogram(
+    ctx: &Context<'_>,
     columns: Vec<Column>,
+    remarks_on_order: bool,
     compute: impl Fn(usize, Option<&Distribution>) -> f64,
-) -> Vec<Column> {
+) -> Result<Vec<Column>, Failure> {
     let mut results = Vec::new();
-    for (labels, buckets) in group(columns) {
+    let mut present = Vec::new();
+    for (labels, buckets) in group(ctx, columns) {
+        ctx.check_time()?;
         let steps = buckets.first().map_or(0, |(_, values)| values.len());
-        let values = (0..steps).map(|step| {
-            let present: Distribution = buckets
-                .iter()
-                .map(|(bound, values)| (*bound, values[step]))
-                .filter(|(_, count)| is_present(*count))
-                .collect();
-            if present.is_empty() {
-                return ABSENT;
-            }
-            compute(step, cumulative(present).as_ref())
-        });
-        let values = values.collect();
+        let mut was_forced = false;
+        let mut values = Vec::with_capacity(steps);
+        for step in 0..steps {
+            let at_step = buckets.iter().map(|(bound, values)| (*bound, values[step]));
+            present.clear();
+            present.extend(at_step.filter(|(_, count)| is_present(*count)));
+            let is_empty = present.is_empty();
+            let (distribution, forced) = cumulative(&mut present);
+            values.push(if is_empty { ABSENT } else { compute(step, distribution) });
+            was_forced |= forced;
+        }
+        if was_forced && remarks_on_order {
+            let metric = labels.metric_name().to_owned();
+            ctx.annotate(Annotation::ForcedMonotonic { metric });
+        }
         results.push(Column { labels, drops_name: true, values });
     }
     results.retain(Column::has_values);
-    results
+    Ok(results)
 }
 
 /// Series without a readable bound belong to no histogram.
-fn group(columns: Vec<Column>) -> BTreeMap<Labels, Buckets> {
+fn group(ctx: &Context<'_>, columns: Vec<Column>) -> BTreeMap<Labels, Buckets> {
     let mut histograms: BTreeMap<Labels, Buckets> = BTreeMap::new();
-    for column in columns {
-        let Ok(bound) = column.labels.get(BUCKET_LABEL).parse::<f64>() else { continue };
+    for column in columns.into_iter().filter(Column::has_values) {
+        let label = column.labels.get(BUCKET_LABEL);
+        let Ok(bound) = label.parse::<f64>() else {
+            let (metric, label) = (column.labels.metric_name().to_owned(), label.to_owned());
+            ctx.annotate(Annotation::BadBucketLabel { metric, label });
+            continue;
+        };
         let labels = column.labels.filtered(|name| name != BUCKET_LABEL);
         histograms.entry(labels).or_default().push((bound, column.values));
     }
@@ -69,24 +95,33 @@ fn group(columns: Vec<Column>) -> BTreeMap<Labels, Buckets> {
 }
 
 /// Joins equal bounds and evens out counts that fall, which scrapes in the middle of an update
-/// leave; `None` when the infinite bucket is missing.
-fn cumulative(sorted: Distribution) -> Option<Distribution> {
-    if sorted.last()?.0 != f64::INFINITY {
-        return None;
+/// leave, and says whether any fell; `None` when the infinite bucket is missing.
+fn cumulative(sorted: &mut Vec<(f64, f64)>) -> (Option<&Distribution>, bool) {
+    if sorted.last().is_none_or(|last| last.0 != f64::INFINITY) {
+        return (None, false);
     }
-    let mut joined: Distribution = Vec::with_capacity(sorted.len());
-    for (bound, count) in sorted {
-        match joined.last_mut() {
-            Some(last) if last.0 == bound => last.1 += count,
-            _ => joined.push((bound, count)),
+    sorted.dedup_by(|next, kept| {
+        let is_same = next.0 == kept.0;
+        if is_same {
+            kept.1 += next.1;
         }
-    }
+        is_same
+    });
+    let mut fell = false;
     let mut highest = f64::NEG_INFINITY;
-    for (_, count) in &mut joined {
+    for (_, count) in sorted.iter_mut() {
+        let is_less = *count < highest;
+        fell |= is_less && !is_close(*count, highest);
+        if is_less || is_close(*count, highest) {
+            *count = highest;
+        }
         highest = highest.max(*count);
-        *count = highest;
     }
-    Some(joined)
+    (Some(sorted.as_slice()), fell)
+}
+
+fn is_close(a: f64, b: f64) -> bool {
+    (a - b).abs() < TOLERANCE * (a.abs() + b.abs())
 }
 
 fn quantile_of(distribution: Option<&Distribution>, fraction: f64) -> f64 {

@@ -5,9 +5,14 @@
 //! 5-minute look-back are open on the left, staleness markers end a series, NaN is a value. Metric
 //! names are dropped at the end of a query (Prometheus' `promql-delayed-name-removal`).
 //!
-//! Not supported, and refused by [`Query::parse`] with a reason: native histograms, `info`,
-//! `anchored` and `smoothed`, `fill` modifiers, durations that are expressions, start timestamps,
-//! and subqueries that do not state their step.
+//! What is not supported is refused by [`Query::parse`] by name; [`excluded`] lists it with reasons,
+//! and [`functions`] what there is.
+//!
+//! Expressions that work on each series by itself are computed series by series, as the parts of a
+//! source are read, on all cores, and folded into the aggregation around them: what is held at once
+//! is one series for each core and the groups. Window functions take time in proportion to the
+//! samples, or n log n (`quantile_over_time`, `mad_over_time`); only
+//! `double_exponential_smoothing` looks at every sample of every window.
 //!
 //! Architecture invariant: this crate reads no clock and performs no I/O. Samples come from a
 //! [`samples::SampleSource`], a deadline from [`Limits::deadline`].
@@ -26,6 +31,7 @@ mod eval;
 mod extrapolate;
 mod function;
 mod guard;
+mod hash;
 mod histogram;
 mod label_functions;
 mod limits;
@@ -36,17 +42,20 @@ mod order;
 mod plan;
 mod query;
 mod rank;
+mod reference;
 mod regression;
 mod select;
 mod stream;
+mod syntax;
 mod time_functions;
 mod value;
 mod window;
 mod window_functions;
 
 pub use annotation::{Annotated, Annotation, Annotations};
-pub use error::{EvalError, Failure, QueryError};
+pub use error::{EvalError, Failure, Place, QueryError};
 pub use eval::{instant, instant_annotated, range, range_annotated};
 pub use limits::{Asked, Limits};
 pub use query::{Query, ValueKind};
+pub use reference::{Excluded, FunctionInfo, excluded, functions};
 pub use value::{Matrix, MatrixSeries, Point, Sample, Value};

@@ -15,9 +15,10 @@ use crate::ast::{
     Aggregate, Aggregation, At, Binary, By, Grouping, Matching, Node, Operator, Selector, Shift,
     Subquery,
 };
-use crate::error::QueryError;
+use crate::error::{Place, QueryError};
 use crate::function::Function;
 use crate::query::ValueKind;
+use crate::syntax::{self, Refusal};
 
 const LENGTH_MAX: usize = 4_096;
 const DEPTH_MAX: usize = 64;
@@ -30,7 +31,7 @@ pub(crate) fn lower(
 ) -> Result<(Node, ValueKind), QueryError> {
     let lowering = Lowering { text, subquery_step_ms };
     lowering.check_size()?;
-    crate::guard::check(text).map_err(|reason| lowering.syntax(reason.to_owned()))?;
+    crate::guard::check(text).map_err(|reason| lowering.refused(reason.to_owned()))?;
     let parsed = lowering.parse()?;
     let kind = match parsed.value_type() {
         ValueType::Scalar => ValueKind::Scalar,
@@ -52,13 +53,42 @@ impl Lowering<'_> {
     }
 
     fn syntax(&self, reason: String) -> QueryError {
-        QueryError::Syntax { query: self.shortened(), reason }
+        QueryError::Syntax { query: self.shortened(), reason, place: None }
     }
 
     /// Refuses `construct`, and points to `word` where the text has it.
     fn unsupported(&self, construct: String, word: &str) -> QueryError {
-        let position = self.text.to_ascii_lowercase().find(word);
-        QueryError::Unsupported { query: self.shortened(), construct, position }
+        self.unsupported_at(construct, self.position(word))
+    }
+
+    fn unsupported_at(&self, construct: String, position: Option<usize>) -> QueryError {
+        let place = position.map(|offset| Place::of(self.text, offset));
+        QueryError::Unsupported { query: self.shortened(), construct, position, place }
+    }
+
+    /// Where `word` stands as a word of its own.
+    fn position(&self, word: &str) -> Option<usize> {
+        let text = self.text.to_ascii_lowercase();
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let places = text.match_indices(word).map(|(at, _)| at);
+        let mut whole = places.filter(|at| {
+            let after = &text[at + word.len()..];
+            !text[..*at].ends_with(is_part) && !after.starts_with(is_part)
+        });
+        whole.next().filter(|_| !word.is_empty())
+    }
+
+    /// What the parser does not say.
+    fn refused(&self, reason: String) -> QueryError {
+        match syntax::explain(self.text, reason) {
+            Refusal::Unsupported { construct, position } => {
+                self.unsupported_at(construct.to_owned(), Some(position))
+            }
+            Refusal::Syntax { reason, position } => {
+                let place = position.map(|offset| Place::of(self.text, offset));
+                QueryError::Syntax { query: self.shortened(), reason, place }
+            }
+        }
     }
 
     fn too_large(&self) -> QueryError {
@@ -88,7 +118,7 @@ impl Lowering<'_> {
     fn parse(&self) -> Result<Expr, QueryError> {
         std::panic::catch_unwind(|| promql_parser::parser::parse(self.text))
             .unwrap_or_else(|_| Err("the parser gave up".to_owned()))
-            .map_err(|reason| self.syntax(reason))
+            .map_err(|reason| self.refused(reason))
     }
 
     fn node(&self, expr: &Expr, depth: usize) -> Result<Node, QueryError> {
@@ -160,7 +190,7 @@ impl Lowering<'_> {
     fn selector(&self, parsed: &VectorSelector) -> Result<Selector, QueryError> {
         let Matchers { matchers, or_matchers } = &parsed.matchers;
         if !or_matchers.is_empty() {
-            return Err(self.unsupported("`or` within a selector".to_owned(), " or "));
+            return Err(self.unsupported("`or` between matchers".to_owned(), "or"));
         }
         let name = parsed.name.iter().map(|name| Ok(Matcher::equal(METRIC_NAME, name)));
         let matchers = name.chain(matchers.iter().map(|m| self.matcher(m)));
@@ -294,6 +324,7 @@ fn aggregation(id: TokenId) -> Option<Aggregation> {
         T_QUANTILE => Aggregation::Quantile,
         T_COUNT_VALUES => Aggregation::CountValues,
         T_LIMITK => Aggregation::LimitK,
+        T_LIMIT_RATIO => Aggregation::LimitRatio,
         _ => return None,
     })
 }

@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 use samples::{Labels, METRIC_NAME};
 
 use crate::aggregate::Group;
+use crate::annotation::Annotation;
 use crate::ast::{Aggregation, By};
-use crate::column::{ABSENT, Column, is_present};
+use crate::column::{ABSENT, Column, is_metric_label, is_present};
 use crate::context::{Context, Grid};
 use crate::error::Failure;
 use crate::eval::Vector;
+use crate::hash;
 use crate::number;
+use crate::window_functions::check_fractions;
 
 pub(crate) fn evaluate(
     ctx: &Context<'_>,
@@ -22,11 +25,18 @@ pub(crate) fn evaluate(
     grid: Grid,
 ) -> Result<Vector, Failure> {
     if operator == Aggregation::Quantile {
+        check_fractions(ctx, &parameter);
         let columns = groups.into_iter().flat_map(|group| {
             let values = quantiles(&group.columns, &parameter);
             group.results(group.labels.clone(), values)
         });
         return Ok(columns.collect::<Vec<_>>().into());
+    }
+    if operator == Aggregation::LimitRatio {
+        let ratios = parameter.iter().map(|r| to_ratio(ctx, *r)).collect::<Result<Vec<_>, _>>()?;
+        let columns = groups.into_iter().flat_map(|group| group.columns);
+        let columns: Vec<Column> = columns.map(|column| sample(column, &ratios)).collect();
+        return Ok(columns.into());
     }
     let limits = parameter.iter().map(|k| to_count(*k)).collect::<Result<Vec<_>, _>>()?;
     let mut columns = Vec::new();
@@ -49,6 +59,34 @@ fn to_count(k: f64) -> Result<usize, Failure> {
         return Err(Failure::Parameter(format!("the number of series is out of range: {k}")));
     }
     Ok(k.max(0.0) as usize)
+}
+
+fn to_ratio(ctx: &Context<'_>, ratio: f64) -> Result<f64, Failure> {
+    if ratio.is_nan() {
+        return Err(Failure::Parameter("the ratio must not be NaN".to_owned()));
+    }
+    let capped = ratio.clamp(-1.0, 1.0);
+    if capped != ratio {
+        let (value, capped) = (number::text(ratio), number::text(capped));
+        ctx.annotate(Annotation::RatioOutOfRange { value, capped });
+    }
+    Ok(capped)
+}
+
+/// Keeps the series at the steps whose ratio reaches to its place; a negative ratio takes the
+/// others, so that both together are all.
+fn sample(mut column: Column, ratios: &[f64]) -> Column {
+    let place = match column.drops_name {
+        true => hash::place(&column.labels.filtered(|name| !is_metric_label(name))),
+        false => hash::place(&column.labels),
+    };
+    for (value, ratio) in column.values.iter_mut().zip(ratios) {
+        let is_taken = if *ratio >= 0.0 { place < *ratio } else { place >= 1.0 + ratio };
+        if !is_taken {
+            *value = ABSENT;
+        }
+    }
+    column
 }
 
 /// Keeps the first values of each step, in the order of the operator.

@@ -40,6 +40,7 @@ pub(crate) fn run<S: Sink>(
     sink: impl Fn() -> S + Sync,
 ) -> Result<S, Failure> {
     ctx.check_time()?;
+    keep_freed_memory();
     let parts = ctx.source.parts(&plan.selector.matchers, plan.after_ms, plan.until_ms)?;
     let size = parts.len().div_ceil(BATCHES_MAX).max(1);
     let work = Work {
@@ -63,6 +64,14 @@ pub(crate) fn run<S: Sink>(
         Some((_, failure)) => Err(failure),
         None => Ok(work.joined.into_inner().unwrap_or_else(PoisonError::into_inner).sink),
     }
+}
+
+/// Every series has its buffer, which is freed before the next one is read. The allocator of Linux
+/// gives a large block back to the system at once, and clearing the pages of the next one takes
+/// longer than computing. Once it has seen a block of this size freed, it keeps up to twice as much.
+fn keep_freed_memory() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| drop(std::hint::black_box(Vec::<u8>::with_capacity(16 << 20))));
 }
 
 /// What the threads share.

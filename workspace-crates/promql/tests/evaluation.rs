@@ -258,19 +258,31 @@ fn what_is_not_supported_is_refused_by_name_and_place() {
     for (text, word, position) in [
         ("histogram_count(x)", "`histogram_count`", Some(0)),
         ("sum(info(x))", "`info`", Some(4)),
-        ("sum(limit_ratio(0.5, x))", "`limit_ratio`", Some(4)),
-        ("rate(x[5m] anchored)", "anchored", None),
+        ("rate(x[5m] anchored)", "`anchored`", Some(11)),
+        ("rate(infos[5m]) + info(x)", "`info`", Some(18)),
         ("a + fill(0) b", "`fill`", Some(4)),
-        ("{a=\"1\" or b=\"2\"}", "`or`", Some(6)),
+        ("{a=\"1\" or b=\"2\"}", "`or`", Some(7)),
     ] {
         match Query::parse(text).unwrap_err() {
             refusal @ QueryError::Unsupported { position: found, .. } => {
                 assert!(refusal.to_string().contains(word), "{refusal}");
                 assert_eq!(found, position, "{text}");
+                assert_eq!(refusal.place().map(|p| p.offset), position, "{text}");
             }
-            refusal => assert!(position.is_none(), "{refusal}"),
+            refusal => panic!("{refusal}"),
         }
     }
+}
+
+#[test]
+fn a_refusal_points_to_its_place() {
+    let text = "sum(rate(x[5m]))\n  / histogram_count(y)";
+    let refusal = Query::parse(text).unwrap_err();
+    assert!(refusal.to_string().ends_with("(line 2, column 5)"), "{refusal}");
+    let shown = refusal.place().unwrap().pointed_out(text);
+    assert_eq!(shown, "  / histogram_count(y)\n    ^");
+    let refusal = Query::parse("sum(up").unwrap_err();
+    assert!(refusal.to_string().contains("`(` is not closed (line 1, column 4)"), "{refusal}");
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use base::{Duration, Instant};
-use promql::{Limits, Matrix, Query, Value};
+use promql::{Annotated, Annotations, Limits, Matrix, Query, Value};
 use samples::{Labels, Series};
 
-use crate::script::{At, Case, Entry, Storage};
+use crate::script::{At, Case, Entry, Remark, Storage};
 
 /// The interval that the upstream runner takes for subqueries without a step.
 const SUBQUERY_STEP: Duration = Duration::from_minutes(1);
@@ -16,7 +16,7 @@ type Points = BTreeMap<Labels, BTreeMap<i64, f64>>;
 pub fn check(case: &Case, storage: &Storage) -> Result<(), String> {
     let outcome = evaluate(case, storage);
     match outcome {
-        Err(_) if case.fails => Ok(()),
+        Err(reason) if case.fails => fails_as_expected(case, &reason),
         Ok(()) if case.fails => Err("it should fail and does not".to_owned()),
         other => other,
     }
@@ -33,26 +33,73 @@ fn evaluate(case: &Case, storage: &Storage) -> Result<(), String> {
     let source = storage.series();
     match case.at {
         At::Instant(at_ms) => {
-            let value = instant(&query, &source, at_ms)?;
+            let Annotated { value, annotations } = instant(&query, &source, at_ms)?;
             if case.fails {
                 return Ok(());
             }
+            check_remarks(case, &annotations, storage)?;
             compare_instant(case, at_ms, &value)?;
             agrees_with_range(case, &query, &source, at_ms, &value)
         }
         At::Range { start_ms, end_ms, step_ms } => {
-            let matrix = range(&query, &source, start_ms, end_ms, step_ms)?;
+            let Annotated { value: matrix, annotations } =
+                range(&query, &source, start_ms, end_ms, step_ms)?;
             if case.fails {
                 return Ok(());
             }
+            check_remarks(case, &annotations, storage)?;
             compare(&expected_points(case, start_ms, step_ms), &points_of(&matrix))
         }
     }
 }
 
-fn instant(query: &Query, source: &Vec<Series>, at_ms: i64) -> Result<Value, String> {
+/// How our failures say what those of Prometheus say.
+const FAILURES: [(&str, &str); 5] = [
+    ("Parameter value is NaN", "must not be NaN"),
+    ("Ratio value is NaN", "the ratio must not be NaN"),
+    ("vector cannot contain metrics with the same labelset", "have the same labels"),
+    ("invalid label name", "is not a label name"),
+    // Labels are UTF-8 here, so the text is refused before it names one.
+    ("invalid label name", "an escape names a byte beyond ASCII"),
+];
+
+fn fails_as_expected(case: &Case, reason: &str) -> Result<(), String> {
+    let Some(expected) = &case.failure else { return Ok(()) };
+    let mut ours = FAILURES.iter().filter(|(theirs, _)| expected.starts_with(theirs));
+    if ours.any(|(_, ours)| reason.contains(ours)) {
+        return Ok(());
+    }
+    Err(format!("it fails with `{reason}` instead of `{expected}`"))
+}
+
+/// Where there are native histograms, a remark that is expected may be on them: this evaluator sees
+/// none, and the result shows whether the rest is right.
+fn check_remarks(case: &Case, annotations: &Annotations, storage: &Storage) -> Result<(), String> {
+    let may_be_native = storage.has_histograms();
+    let warnings: Vec<String> = annotations.warnings().map(ToString::to_string).collect();
+    let infos: Vec<String> = annotations.infos().map(ToString::to_string).collect();
+    for remark in &case.remarks {
+        let (found, holds) = match remark {
+            Remark::NoWarning => (&warnings, warnings.is_empty()),
+            Remark::NoInfo => (&infos, infos.is_empty()),
+            Remark::Warning(text) => (&warnings, has(&warnings, text.as_ref())),
+            Remark::Info(text) => (&infos, has(&infos, text.as_ref())),
+        };
+        let is_expected = matches!(remark, Remark::Warning(_) | Remark::Info(_));
+        if !(holds || is_expected && may_be_native) {
+            return Err(format!("the remarks are {found:?}, expected is {remark:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn has(found: &[String], text: Option<&String>) -> bool {
+    text.map_or(!found.is_empty(), |text| found.contains(text))
+}
+
+fn instant(query: &Query, source: &Vec<Series>, at_ms: i64) -> Result<Annotated<Value>, String> {
     let at = Instant::from_unix_millis(at_ms);
-    promql::instant(query, source, at, &Limits::default()).map_err(|e| e.to_string())
+    promql::instant_annotated(query, source, at, &Limits::default()).map_err(|e| e.to_string())
 }
 
 fn range(
@@ -61,10 +108,11 @@ fn range(
     start_ms: i64,
     end_ms: i64,
     step_ms: i64,
-) -> Result<Matrix, String> {
+) -> Result<Annotated<Matrix>, String> {
     let (start, end) = (Instant::from_unix_millis(start_ms), Instant::from_unix_millis(end_ms));
     let step = Duration::from_millis(step_ms);
-    promql::range(query, source, start, end, step, &Limits::default()).map_err(|e| e.to_string())
+    promql::range_annotated(query, source, start, end, step, &Limits::default())
+        .map_err(|e| e.to_string())
 }
 
 fn compare_instant(case: &Case, at_ms: i64, value: &Value) -> Result<(), String> {
@@ -104,7 +152,9 @@ fn agrees_with_range(
         return Ok(());
     }
     // At other times the query may be ambiguous; that says nothing about this one.
-    let Ok(matrix) = range(query, source, at_ms - 60_000, at_ms + 60_000, 60_000) else {
+    let Ok(Annotated { value: matrix, .. }) =
+        range(query, source, at_ms - 60_000, at_ms + 60_000, 60_000)
+    else {
         return Ok(());
     };
     let mut found = points_of(&matrix);

@@ -36,12 +36,25 @@ pub struct Case {
     pub at: At,
     pub query: String,
     pub fails: bool,
+    /// What the failure says, in the words of Prometheus.
+    pub failure: Option<String>,
+    pub remarks: Vec<Remark>,
     pub ordered: bool,
     pub text: Option<String>,
     /// The times of an expected range vector: start, end, step.
     pub range_vector: Option<(i64, i64, i64)>,
     pub scalar: Option<f64>,
     pub series: Vec<(Labels, Vec<Entry>)>,
+}
+
+/// What is expected of the remarks on a result.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Remark {
+    NoWarning,
+    NoInfo,
+    /// A warning, with this text if it is stated.
+    Warning(Option<String>),
+    Info(Option<String>),
 }
 
 #[derive(Default)]
@@ -80,6 +93,10 @@ impl Storage {
             Series::new(labels.clone(), Arc::new(times), values).unwrap()
         });
         series.collect()
+    }
+
+    pub fn has_histograms(&self) -> bool {
+        !self.names_with_histograms.is_empty()
     }
 
     /// Whether the query may read native histograms.
@@ -155,6 +172,8 @@ fn case(line: usize, head: &str, block: &[&str]) -> Case {
         at,
         query: query.to_owned(),
         fails: verb == "eval_fail",
+        failure: None,
+        remarks: Vec::new(),
         ordered: verb == "eval_ordered",
         text: None,
         range_vector: None,
@@ -169,8 +188,19 @@ fn case(line: usize, head: &str, block: &[&str]) -> Case {
 
 fn expectation(line: &str, case: &mut Case) {
     if let Some(what) = line.strip_prefix("expect ") {
-        if what.starts_with("fail") {
+        let (kind, stated) = what.split_once(' ').unwrap_or((what, ""));
+        let message = stated.trim().strip_prefix("msg:").map(|text| text.trim().to_owned());
+        let remark = match kind {
+            "no_warn" => Some(Remark::NoWarning),
+            "no_info" => Some(Remark::NoInfo),
+            "warn" => Some(Remark::Warning(message.clone())),
+            "info" => Some(Remark::Info(message.clone())),
+            _ => None,
+        };
+        case.remarks.extend(remark);
+        if kind == "fail" {
             case.fails = true;
+            case.failure = message;
         } else if what == "ordered" {
             case.ordered = true;
         } else if let Some(text) = what.strip_prefix("string ") {
