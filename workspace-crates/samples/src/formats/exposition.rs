@@ -2,6 +2,11 @@
 //!
 //! [`parse`] is for a whole text, with or without times. For the scrapes of one target, see
 //! [`Scraper`](super::Scraper).
+//!
+//! What Prometheus takes is taken: any number of blanks, carriage returns before line feeds, names
+//! in quotes, escapes that no format defines (they stay as they are). Stricter than Prometheus: the
+//! last line must end, because half a number is a number too, and a sample must not go back in
+//! time. An answer in OpenMetrics must end with `# EOF`, or all of it is refused.
 
 use std::collections::BTreeMap;
 
