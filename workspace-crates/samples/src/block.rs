@@ -457,3 +457,6 @@ impl Header {
         Ok(Self { index_length, index_crc, length })
     }
 }
+
+#[cfg(test)]
+mod tests;
