@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::SourceError;
 use crate::block::Block;
 use crate::block_frame::{FrameDecoder, FrameEncoder};
-use crate::block_index::{BlockIndex, CatalogueMark, Extent, GroupEntry, TargetEntry};
+use crate::block_index::{BlockIndex, CatalogueMark, Extent, GroupEntry, ROWS_MAX, TargetEntry};
 
 /// The rows of one target on their way into a block.
 #[derive(Debug, Default)]
@@ -188,9 +188,16 @@ fn merged_rows(
     // The sort is stable: the pieces of a target stay in their order.
     pieces.sort_by_key(|rows| rows.id);
     let joined = pieces.chunk_by(|a, b| a.id == b.id).map(|pieces| {
-        let mut rows = join_rows(pieces)?;
-        if let Some(step_ms) = step_ms.filter(|step| *step > 0) {
-            rows = last_of_each_step(&rows, step_ms);
+        let rows = join_rows(pieces)?;
+        let rows = match step_ms.filter(|step| *step > 0) {
+            Some(step_ms) => last_of_each_step(&rows, step_ms),
+            None => rows,
+        };
+        if rows.times_ms.len() > ROWS_MAX as usize {
+            return Err(SourceError::Unreadable(format!(
+                "the blocks to be merged have more than {ROWS_MAX} scrapes of target {}: merge fewer",
+                rows.id
+            )));
         }
         Ok(rows)
     });

@@ -4,8 +4,8 @@ use crate::bytes::{Reader, put_varint, unzigzag, zigzag};
 
 /// How many targets, by their number, share a frame.
 pub(crate) const GROUP_LEN: u32 = 32;
-/// Rows of one target in one block.
-pub(crate) const ROWS_MAX: u32 = 1 << 22;
+/// Rows of one target in one block; two hours have half as many milliseconds.
+pub(crate) const ROWS_MAX: u32 = 1 << 24;
 /// Beyond ±2⁵³ ms there are no times.
 pub(crate) const TIME_MAX_MS: i64 = 1 << 53;
 

@@ -248,7 +248,7 @@ impl Catalogue {
 }
 
 /// No store of this kind holds more; only forged ones claim to.
-const SERIES_MAX: usize = 1 << 26;
+const SERIES_MAX: usize = 1 << 22;
 
 /// What all series have in common, except for the metric name.
 fn shared_labels(series: &[Labels]) -> Labels {

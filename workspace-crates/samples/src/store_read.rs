@@ -1,7 +1,8 @@
 //! Reads the series of a store, group of targets by group of targets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::block::{Block, GroupFrames};
@@ -104,9 +105,11 @@ impl Store {
 impl Part for GroupPart<'_> {
     fn read(&self, see: &mut dyn FnMut(Series) -> ControlFlow<()>) -> Result<(), SourceError> {
         let loaded = self.load()?;
-        let mut reader = Reader { part: self, loaded: &loaded, numbers: Vec::new() };
+        let (numbers, later_times) = (Vec::new(), BTreeMap::new());
+        let mut reader = Reader { part: self, loaded: &loaded, numbers, later_times };
         for (target, columns) in &self.targets {
             let times = reader.times(*target)?;
+            reader.later_times.clear();
             for column in columns {
                 let place = (*target, *column);
                 let later = self.store.catalogue.later_places(place);
@@ -178,6 +181,8 @@ struct Reader<'a> {
     part: &'a GroupPart<'a>,
     loaded: &'a [LoadedGroup<'a>],
     numbers: Vec<u64>,
+    /// Of the targets in which the series of the present target occur again.
+    later_times: BTreeMap<u32, Rc<TargetTimes>>,
 }
 
 impl Reader<'_> {
@@ -254,7 +259,14 @@ impl Reader<'_> {
     ) -> Result<Option<Series>, SourceError> {
         let mut joined = self.series(first, times)?;
         for place in later {
-            let times = self.times(place.0)?;
+            let times = match self.later_times.get(&place.0) {
+                Some(times) => Rc::clone(times),
+                None => {
+                    let times = Rc::new(self.times(place.0)?);
+                    self.later_times.insert(place.0, Rc::clone(&times));
+                    times
+                }
+            };
             joined = match (joined, self.series(*place, &times)?) {
                 (Some(earlier), Some(later)) => Some(join(&earlier, &later)),
                 (one, other) => one.or(other),

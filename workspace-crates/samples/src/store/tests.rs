@@ -144,6 +144,59 @@ fn parts_give_each_series_once_target_by_target() {
 }
 
 #[test]
+fn a_fleet_that_starts_anew_keeps_its_series() {
+    let mut store = Store::new();
+    let labels = |n: usize, extra: bool| {
+        let name = n.to_string();
+        let own = |metric: &str| Labels::metric(metric, &[("instance", &name), ("job", "node")]);
+        let all = [Some(own("up")), Some(own("tx")), extra.then(|| own("new"))];
+        all.into_iter().flatten().collect::<Vec<_>>()
+    };
+    let old: Vec<_> = (0..40).map(|n| store.add_target(labels(n, false))).collect();
+    let new: Vec<_> = (0..40).map(|n| store.add_target(labels(n, true))).collect();
+    for step in 0..600_i64 {
+        for n in 0..40 {
+            let (t_ms, value) = (step * 30_000, step as f64);
+            if step < 300 {
+                store.append(old[n], t_ms, &[1.0, value]).unwrap();
+            } else {
+                store.append(new[n], t_ms, &[1.0, value, value / 2.0]).unwrap();
+            }
+        }
+    }
+    store.seal_all_for_test();
+    let found = store.select(&[], -1, i64::MAX).unwrap();
+    assert_eq!(found.len(), 120);
+    for series in found {
+        let first = if series.labels().metric_name() == "new" { 300 } else { 0 };
+        let times: Vec<i64> = (first..600).map(|step| step * 30_000).collect();
+        assert_eq!(series.times_ms(), times);
+    }
+    let tx = [Matcher::equal("__name__", "tx"), Matcher::equal("instance", "39")];
+    let found = store.select(&tx, 299 * 30_000 - 1, 300 * 30_000).unwrap();
+    assert_eq!(
+        (found[0].times_ms(), found[0].values()),
+        (&[8_970_000, 9_000_000][..], &[299.0, 300.0][..])
+    );
+}
+
+#[test]
+fn a_target_of_its_own_history_is_sealed_apart() {
+    let mut store = Store::new();
+    let targets: Vec<_> = (0..3).map(|n| store.add_target(vec![up(&n.to_string()); 300])).collect();
+    for target in targets {
+        for step in 0..8_000_i64 {
+            store.append(target, step * 30_000, &[step as f64; 300]).unwrap();
+        }
+    }
+    let unsealed: usize = store.heads.iter().map(|head| head.values.len()).sum();
+    assert!(unsealed < 5_000_000, "{unsealed}");
+    assert!(store.blocks().iter().all(|block| block.sample_count() > 0));
+    let found = store.select(&[Matcher::equal("instance", "2")], -1, i64::MAX).unwrap();
+    assert_eq!((found.len(), found[0].times_ms().len()), (1, 8_000));
+}
+
+#[test]
 fn a_part_ends_when_it_is_told() {
     let (store, _) = fleet(3, 1, 0);
     let mut count = 0;
