@@ -32,7 +32,15 @@ impl Cursor {
     const WALK: usize = 16;
 
     pub(crate) fn seek(&mut self, times_ms: &[i64], time_ms: i64) -> usize {
-        let mut at = (self.at + self.advance).min(times_ms.len());
+        let likely = self.at + self.advance;
+        if likely > self.at && likely < times_ms.len() {
+            let around = &times_ms[likely - 1..=likely];
+            if around[0] <= time_ms && time_ms < around[1] {
+                self.at = likely;
+                return likely;
+            }
+        }
+        let mut at = likely.min(times_ms.len());
         while at > self.at && times_ms[at - 1] > time_ms {
             at -= 1;
         }

@@ -14,7 +14,9 @@ use samples::{Labels, STALE_NAN, SampleSource, Series};
 use common::{Elements, Grammar, InParts, Samples, any_samples, bits, series, storage};
 
 fn same(a: f64, b: f64) -> bool {
-    a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-9 * a.abs().max(b.abs())
+    // The samples are of the order of one.
+    let close = (a - b).abs() <= 1e-9 * a.abs().max(b.abs()) + 1e-13;
+    a == b || (a.is_nan() && b.is_nan()) || close
 }
 
 fn sum(values: &[f64]) -> f64 {
@@ -49,7 +51,6 @@ fn increase(window: &Samples, start_ms: i64, end_ms: i64, is_counter: bool) -> O
     if is_counter {
         grown += window.windows(2).filter(|p| p[1].1 < p[0].1).map(|p| p[0].1).sum::<f64>();
     }
-    let seconds = |from: i64, to: i64| (to - from) as f64 / 1_000.0;
     let sampled = seconds(first.0, last.0);
     let interval = sampled / (window.len() - 1) as f64;
     let reach = |gap: f64| if gap >= interval * 1.1 { interval / 2.0 } else { gap };
@@ -61,8 +62,61 @@ fn increase(window: &Samples, start_ms: i64, end_ms: i64, is_counter: bool) -> O
     Some(grown * ((sampled + before + after) / sampled))
 }
 
-/// The definition of a function over one window.
-fn defined(function: &str, window: &Samples, start_ms: i64, end_ms: i64) -> Option<f64> {
+fn seconds(from_ms: i64, to_ms: i64) -> f64 {
+    (to_ms - from_ms) as f64 / 1_000.0
+}
+
+/// The line with the least squares; x is the time since the first sample.
+struct Line {
+    slope: f64,
+    x: f64,
+    y: f64,
+}
+
+fn line(window: &Samples) -> Option<Line> {
+    if window.len() < 2 {
+        return None;
+    }
+    let x: Vec<f64> = window.iter().map(|(t, _)| seconds(window[0].0, *t)).collect();
+    let y: Vec<f64> = window.iter().map(|(_, v)| *v).collect();
+    if y.iter().all(|v| *v == y[0]) {
+        let slope = if y[0].is_finite() { 0.0 } else { f64::NAN };
+        return Some(Line { slope, x: 0.0, y: y[0] });
+    }
+    let (mean_x, mean_y) = (mean(&x), mean(&y));
+    let products = |a: &[f64], mean_a: f64, b: &[f64], mean_b: f64| {
+        a.iter().zip(b).map(|(a, b)| (a - mean_a) * (b - mean_b)).sum::<f64>()
+    };
+    let slope = products(&x, mean_x, &y, mean_y) / products(&x, mean_x, &x, mean_x);
+    Some(Line { slope, x: mean_x, y: mean_y })
+}
+
+/// NaN values are the smallest.
+fn quantile(fraction: f64, mut values: Vec<f64>) -> f64 {
+    values.sort_by(|a, b| b.is_nan().cmp(&a.is_nan()).then(a.total_cmp(b)));
+    let rank = fraction * (values.len() - 1) as f64;
+    let upper = values[(rank.floor() as usize + 1).min(values.len() - 1)];
+    let weight = rank - rank.floor();
+    values[rank.floor() as usize] * (1.0 - weight) + upper * weight
+}
+
+fn smoothed(values: &[f64]) -> Option<f64> {
+    let (mut level, mut trend) = (values[0], values.get(1)? - values[0]);
+    for value in &values[1..] {
+        let before = level;
+        level = 0.3 * value + 0.7 * (level + trend);
+        trend = 0.6 * (level - before) + 0.4 * trend;
+    }
+    Some(level)
+}
+
+/// The definition of a function over one window, evaluated at `now_ms`.
+fn defined(
+    function: &str,
+    window: &Samples,
+    (start_ms, end_ms): (i64, i64),
+    now_ms: i64,
+) -> Option<f64> {
     let values: Vec<f64> = window.iter().map(|(_, value)| *value).collect();
     let values = values.as_slice();
     let (last, before) = (values.last()?, values.iter().rev().nth(1));
@@ -80,6 +134,24 @@ fn defined(function: &str, window: &Samples, start_ms: i64, end_ms: i64) -> Opti
         "changes" => pairs(values, |a, b| a != b && !(a.is_nan() && b.is_nan())),
         "resets" => pairs(values, |a, b| b < a),
         "idelta" => last - before?,
+        "irate" => {
+            let difference = if *last < *before? { *last } else { last - before? };
+            difference / seconds(window[window.len() - 2].0, window.last()?.0)
+        }
+        "deriv" => line(window)?.slope,
+        "predict_linear" => {
+            let line = line(window)?;
+            line.y + line.slope * (seconds(window[0].0, now_ms) + AHEAD_S - line.x)
+        }
+        "quantile_over_time" => quantile(0.3, values.to_vec()),
+        "mad_over_time" if values.iter().any(|v| v.is_nan()) => f64::NAN,
+        "mad_over_time" => {
+            let median = quantile(0.5, values.to_vec());
+            quantile(0.5, values.iter().map(|v| (v - median).abs()).collect())
+        }
+        "double_exponential_smoothing" => smoothed(values)?,
+        "ts_of_first_over_time" => seconds(0, window[0].0),
+        "ts_of_last_over_time" => seconds(0, window.last()?.0),
         "delta" => increase(window, start_ms, end_ms, false)?,
         "increase" => increase(window, start_ms, end_ms, true)?,
         "rate" => {
@@ -89,7 +161,10 @@ fn defined(function: &str, window: &Samples, start_ms: i64, end_ms: i64) -> Opti
     })
 }
 
-const FUNCTIONS: [&str; 16] = [
+/// How far `predict_linear` looks ahead, in seconds.
+const AHEAD_S: f64 = 60.0;
+
+const FUNCTIONS: [&str; 24] = [
     "sum_over_time",
     "avg_over_time",
     "min_over_time",
@@ -100,13 +175,31 @@ const FUNCTIONS: [&str; 16] = [
     "present_over_time",
     "stdvar_over_time",
     "stddev_over_time",
+    "ts_of_first_over_time",
+    "ts_of_last_over_time",
     "changes",
     "resets",
     "idelta",
+    "irate",
     "delta",
     "increase",
     "rate",
+    "deriv",
+    "predict_linear",
+    "quantile_over_time",
+    "mad_over_time",
+    "double_exponential_smoothing",
 ];
+
+/// The call of a function with its other arguments, as [`defined`] takes them.
+fn call(function: &str, range: &str) -> String {
+    match function {
+        "quantile_over_time" => format!("{function}(0.3, {range})"),
+        "predict_linear" => format!("{function}({range}, {AHEAD_S})"),
+        "double_exponential_smoothing" => format!("{function}({range}, 0.3, 0.6)"),
+        _ => format!("{function}({range})"),
+    }
+}
 
 fn range(text: &str, source: &Vec<Series>, end_ms: i64, step_ms: i64) -> Result<Matrix, String> {
     let query = Query::parse(text).map_err(|e| e.to_string())?;
@@ -125,7 +218,7 @@ proptest! {
         let source = vec![series(Labels::metric("m", &[]), &samples)];
         let end_ms = 1_000_000;
         for function in FUNCTIONS {
-            let text = format!("{function}(m[{range_s}s] offset {offset_s}s)");
+            let text = call(function, &format!("m[{range_s}s] offset {offset_s}s"));
             let matrix = range(&text, &source, end_ms, step_s * 1_000).unwrap();
             let found: BTreeMap<i64, f64> =
                 matrix.series.iter().flat_map(|s| &s.points).map(|p| (p.t_ms, p.value)).collect();
@@ -136,7 +229,7 @@ proptest! {
                     .filter(|(t, v)| *t > start && *t <= end && v.to_bits() != STALE_NAN.to_bits())
                     .copied()
                     .collect();
-                let expected = defined(function, &window, start, end);
+                let expected = defined(function, &window, (start, end), t_ms);
                 let agrees = match (found.get(&t_ms), expected) {
                     (None, None) => true,
                     (Some(a), Some(b)) => same(*a, b),
@@ -215,6 +308,41 @@ proptest! {
                         .collect();
                     prop_assert_eq!(Some(found), expected, "{} at {}", text, t_ms);
                 }
+            }
+        }
+    }
+
+    /// Large values that hardly change, far from the epoch: what loses digits first.
+    #[test]
+    fn sliding_keeps_the_digits_that_looking_at_each_window_has(
+        deltas in prop::collection::vec(0_u32..1_000, 50..120), level in 1e6..1e12_f64,
+    ) {
+        let from_ms = 1_700_000_000_000_i64;
+        let samples: Samples = (0..)
+            .zip(&deltas)
+            .map(|(n, delta)| (from_ms + n * 15_000, level + f64::from(*delta)))
+            .collect();
+        let source = vec![series(Labels::metric("m", &[]), &samples)];
+        let last = Instant::from_unix_millis(samples[samples.len() - 1].0);
+        for function in ["deriv", "predict_linear", "stdvar_over_time", "avg_over_time"] {
+            let query = Query::parse(&call(function, "m[5m]")).unwrap();
+            let start = Instant::from_unix_millis(from_ms + 15_000);
+            let step = Duration::from_millis(15_000);
+            let matrix =
+                promql::range(&query, &source, start, last, step, &Limits::default()).unwrap();
+            for point in &matrix.single().unwrap().points {
+                let inside = |t: i64| t > point.t_ms - 300_000 && t <= point.t_ms;
+                let window = samples.iter().filter(|(t, _)| inside(*t));
+                // The level is taken off first, so that the definition loses nothing.
+                let window: Samples = window.map(|(t, v)| (*t, v - level)).collect();
+                let start_ms = point.t_ms - 300_000;
+                let exact = defined(function, &window, (start_ms, point.t_ms), point.t_ms).unwrap();
+                let keeps_level = matches!(function, "predict_linear" | "avg_over_time");
+                let expected = if keeps_level { exact + level } else { exact };
+                // The digits that the samples themselves have.
+                let noise = level * f64::EPSILON * 1_000.0;
+                let close = (point.value - expected).abs() <= 1e-9 * expected.abs() + noise;
+                prop_assert!(close, "{function}: {} instead of {expected}", point.value);
             }
         }
     }
