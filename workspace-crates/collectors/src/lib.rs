@@ -1,4 +1,4 @@
-//! Fulfils what gates need: documents, issues, probes.
+//! Fulfils what gates need: documents, issues, probes, answers of Prometheus-compatible servers.
 //!
 //! A collector never decides anything. What it could not bring becomes a record that says why, so
 //! that the gate can tell "not there" from "could not look".
@@ -6,6 +6,7 @@
 mod documents;
 mod github;
 mod probes;
+mod prometheus;
 mod recorded;
 
 use base::{DeploymentId, Instant, Subject};
@@ -16,6 +17,7 @@ use gates::Need;
 pub use documents::Documents;
 pub use github::{GitHub, GitHubError};
 pub use probes::Probes;
+pub use prometheus::{Pace, Prometheus};
 pub use recorded::{RecordedIssues, Script, ScriptError, ScriptedApproval};
 
 /// The version of every collector in this crate, as it stands in the origin of a record.

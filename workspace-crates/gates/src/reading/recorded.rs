@@ -44,7 +44,10 @@ impl Recorded {
         });
         for stored in in_time {
             match evidence::read_body::<ServerBody>(&stored.record, SERVER_RECORD) {
-                Ok(body) if body.server == server => recorded.take(body, stored.digest),
+                Ok(body) if body.server == server => {
+                    recorded.digests.extend(stored.record.external.iter().map(|file| file.digest));
+                    recorded.take(body, stored.digest);
+                }
                 Ok(_) => {}
                 Err(error) => {
                     recorded.digests.push(stored.digest);
