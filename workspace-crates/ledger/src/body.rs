@@ -57,6 +57,20 @@ pub struct Genesis {
 pub struct RolesChange {
     /// The new roles; their version is one more than before.
     pub roles: Roles,
+    /// Keys that somebody else may have had. What they signed after their last trusted entry no
+    /// longer counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub distrust: Vec<Distrust>,
+}
+
+/// A key that is no longer trusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Distrust {
+    /// The key, as `ssh-keygen -l` prints it: `SHA256:…`.
+    pub fingerprint: String,
+    /// Place of the last entry that its signature still counts for.
+    pub last_trusted: u64,
 }
 
 /// Records that something happened or was missed.
@@ -214,6 +228,10 @@ pub struct Advance {
     pub to: String,
     /// The evaluation that this rests on.
     pub evaluation: EvaluationRef,
+    /// Digest of the entry with the proposal that the leads approved. Required unless the policy
+    /// is `solo`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Digest>,
     /// Why, in plain words.
     pub reason: String,
 }

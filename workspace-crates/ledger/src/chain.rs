@@ -4,6 +4,7 @@
 //! outside the memory of one process. An entry with one bad signature is refused even when its
 //! other signatures would do.
 
+mod consent;
 mod error;
 mod rules;
 
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Digest, Instant, NetworkId, PipelineId, PrincipalId};
 
-use crate::body::Body;
+use crate::body::{Body, Distrust};
 use crate::entry::{Draft, Entry, EntryError};
 use crate::keys::PublicKey;
 use crate::parallel;
@@ -19,6 +20,7 @@ use crate::roles::{KeyRing, Policy, Roles};
 use crate::sshsig::{DetachedSignature, LEDGER_NAMESPACE, SignatureError};
 use crate::store::RawEntry;
 
+pub use consent::{Aside, Consent, Lapse};
 pub use error::{ChainError, Fault};
 
 /// What a reader knows about a ledger from elsewhere.
@@ -44,6 +46,8 @@ pub struct VerifiedEntry {
     pub digest: Digest,
     /// Who signed it; every signature has been verified.
     pub signers: BTreeSet<PrincipalId>,
+    /// Fingerprints of the keys that they signed with.
+    pub keys: BTreeSet<String>,
 }
 
 /// A ledger that has been verified from its genesis entry on; never empty.
@@ -55,6 +59,7 @@ pub struct VerifiedLedger {
     place_by_digest: BTreeMap<Digest, u64>,
     roles: Roles,
     ring: KeyRing,
+    void: BTreeSet<u64>,
 }
 
 /// An entry that passed every rule and may follow the ledger that it was checked against.
@@ -170,10 +175,11 @@ fn step<'r>(
         (None, Some((_, ring))) => ring,
         (None, None) => return Err(Fault::NoGenesis),
     };
-    let mut signers = BTreeSet::new();
+    let (mut signers, mut keys) = (BTreeSet::new(), BTreeSet::new());
     for (principal, signature) in parsed.signatures {
         let alternative = new_roles.as_ref().map(|(_, ring)| ring);
         let (signature, key) = attribute(ring, alternative, &principal, signature)?;
+        keys.insert(key.fingerprint());
         jobs.push(Job {
             seq: entry.seq,
             principal: principal.clone(),
@@ -185,7 +191,8 @@ fn step<'r>(
     }
     rules::check_signers(before, &entry, new_roles.as_ref().map(|(roles, _)| roles), &signers)?;
     rules::check_body(before, &entry, &signers)?;
-    Ok(Checked { entry: VerifiedEntry { entry, digest: parsed.digest, signers }, roles: new_roles })
+    let digest = parsed.digest;
+    Ok(Checked { entry: VerifiedEntry { entry, digest, signers, keys }, roles: new_roles })
 }
 
 /// Finds the key of a signature, and that it belongs to whom the file name says.
@@ -231,6 +238,7 @@ impl VerifiedLedger {
             later: Vec::new(),
             roles,
             ring,
+            void: BTreeSet::new(),
         })
     }
 
@@ -241,7 +249,48 @@ impl VerifiedLedger {
             self.roles = roles;
             self.ring = ring;
         }
+        if let Body::Roles(change) = &checked.entry.entry.body {
+            let void: Vec<u64> =
+                change.distrust.iter().flat_map(|key| self.signed_by(key)).collect();
+            self.void.extend(void);
+        }
         self.later.push(checked.entry);
+    }
+
+    /// Places after the last trusted one that a key signed.
+    fn signed_by(&self, key: &Distrust) -> impl Iterator<Item = u64> {
+        let untrusted = self.iter().skip_while(|one| one.entry.seq <= key.last_trusted);
+        untrusted.filter(|one| one.keys.contains(&key.fingerprint)).map(|one| one.entry.seq)
+    }
+
+    /// Whether the entry at `seq` no longer counts, because a key that signed it is not trusted
+    /// from before it on.
+    #[must_use]
+    pub fn is_void(&self, seq: u64) -> bool {
+        self.void.contains(&seq)
+    }
+
+    /// Places of `advance` entries that no longer count and that no `reset` has revoked yet.
+    #[must_use]
+    pub fn unrevoked_voids(&self) -> BTreeSet<u64> {
+        let mut open: BTreeSet<u64> = self
+            .void
+            .iter()
+            .copied()
+            .filter(|seq| {
+                matches!(self.get(*seq).map(|one| &one.entry.body), Some(Body::Advance(_)))
+            })
+            .collect();
+        if !open.is_empty() {
+            for one in self.iter().filter(|one| !self.is_void(one.entry.seq)) {
+                if let Body::Reset(reset) = &one.entry.body {
+                    reset.revokes.iter().for_each(|seq| {
+                        open.remove(seq);
+                    });
+                }
+            }
+        }
+        open
     }
 
     /// Checks whether `raw` may follow, its signatures included.

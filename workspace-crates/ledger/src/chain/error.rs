@@ -1,5 +1,6 @@
 use base::{Digest, Instant, NetworkId, PrincipalId};
 
+use super::consent::Lapse;
 use crate::entry::EntryError;
 use crate::roles::RolesError;
 use crate::sshsig::SignatureError;
@@ -166,6 +167,40 @@ pub enum Fault {
         field: &'static str,
         /// Why.
         cause: String,
+    },
+    /// An advance without a proposal, where nobody decides alone.
+    #[error(
+        "an advance carries out a proposal that the leads approved, and this one names none; propose it, and let them approve it"
+    )]
+    NoProposal,
+    /// An advance that is not what was proposed.
+    #[error(
+        "it is not what its proposal proposes: phase, track, states and evaluation have to be the same"
+    )]
+    OtherProposal,
+    /// A proposal that can no longer be carried out.
+    #[error("its proposal has lapsed: {lapse}; propose again")]
+    Lapsed {
+        /// Why.
+        lapse: Lapse,
+    },
+    /// Too few people agree.
+    #[error("its proposal has {given} of {threshold} approvals{aside}")]
+    NoConsent {
+        /// Distinct people whose approval counts.
+        given: usize,
+        /// How many are needed.
+        threshold: u32,
+        /// Approvals that do not count, and why.
+        aside: String,
+    },
+    /// An advance while one that no longer counts still stands.
+    #[error(
+        "entry {seq:06} is an advance that no longer counts, because its key is not trusted; a reset has to revoke it first"
+    )]
+    Unrevoked {
+        /// Its place.
+        seq: u64,
     },
     /// Another ledger than the expected one.
     #[error("the genesis entry is {found}, but {expected} was published; this is another ledger")]

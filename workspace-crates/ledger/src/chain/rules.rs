@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use base::{Digest, Duration, PhaseId, PrincipalId, Track};
 
 use super::{Fault, VerifiedLedger};
-use crate::body::{Approval, Body, EvaluationRef, Proposal, Waiver, Withdraw};
+use crate::body::{
+    Advance, Approval, Body, Distrust, EvaluationRef, Proposal, RolesChange, Waiver, Withdraw,
+};
 use crate::entry::Entry;
+use crate::keys::PublicKey;
 use crate::roles::{EVALUATOR, KeyRing, LEAD, PrincipalKind, ROOT, Roles};
 
 /// A proposal lapses after this many days at the latest.
@@ -112,7 +115,10 @@ pub(super) fn check_body(
 ) -> Result<(), Fault> {
     let Some(ledger) = before else { return Ok(()) };
     match &entry.body {
-        Body::Genesis(_) | Body::Roles(_) => Ok(()),
+        Body::Genesis(_) => Ok(()),
+        Body::Roles(change) => {
+            change.distrust.iter().try_for_each(|key| check_distrust(ledger, change, key))
+        }
         Body::Event(event) => check_event_name(&event.event),
         Body::Proposal(proposal) => check_proposal(ledger, entry, proposal),
         Body::Approval(approval) => check_approval(ledger, approval),
@@ -122,7 +128,7 @@ pub(super) fn check_body(
             check_week(&one.week)?;
             one.verdicts.keys().try_for_each(|key| check_verdict_key(key))
         }
-        Body::Advance(one) => check_evaluation(ledger, one.evaluation),
+        Body::Advance(one) => check_advance(ledger, entry, one),
         Body::Hold(one) => check_evaluation(ledger, one.evaluation),
         Body::Reset(one) => one.revokes.iter().try_for_each(|seq| check_revoked(ledger, *seq)),
     }
@@ -149,7 +155,8 @@ fn check_proposal(
             cause: format!("version {in_force} of the roles is in force"),
         });
     }
-    match ledger.by_digest(&proposal.evaluation).map(|found| &found.entry.body) {
+    let judged = ledger.by_digest(&proposal.evaluation);
+    match judged.filter(|one| !ledger.is_void(one.entry.seq)).map(|found| &found.entry.body) {
         Some(Body::Evaluation(_)) => Ok(()),
         _ => Err(missing("the evaluation", &proposal.evaluation)),
     }
@@ -236,9 +243,74 @@ fn check_verdict_key(key: &str) -> Result<(), Fault> {
 
 fn check_evaluation(ledger: &VerifiedLedger, reference: EvaluationRef) -> Result<(), Fault> {
     let found = ledger.get(reference.seq).filter(|found| found.digest == reference.digest);
+    let found = found.filter(|found| !ledger.is_void(found.entry.seq));
     match found.map(|found| &found.entry.body) {
         Some(Body::Evaluation(_)) => Ok(()),
         _ => Err(missing("the evaluation", &reference.digest)),
+    }
+}
+
+/// An advance rests on an evaluation, and unless one person decides alone, on the consent of the
+/// leads to exactly this.
+fn check_advance(ledger: &VerifiedLedger, entry: &Entry, advance: &Advance) -> Result<(), Fault> {
+    check_evaluation(ledger, advance.evaluation)?;
+    if let Some(seq) = ledger.unrevoked_voids().first() {
+        return Err(Fault::Unrevoked { seq: *seq });
+    }
+    let Some(digest) = advance.proposal else {
+        return if ledger.is_solo() { Ok(()) } else { Err(Fault::NoProposal) };
+    };
+    let consent =
+        ledger.consent(&digest, entry.time).ok_or_else(|| missing("the proposal", &digest))?;
+    let proposed = &consent.proposal;
+    let is_same = proposed.phase == advance.phase
+        && proposed.track == advance.track
+        && proposed.from == advance.from
+        && proposed.to == advance.to
+        && proposed.evaluation == advance.evaluation.digest;
+    if !is_same {
+        return Err(Fault::OtherProposal);
+    }
+    if let Some(lapse) = consent.lapse {
+        return Err(Fault::Lapsed { lapse });
+    }
+    if consent.is_given() || ledger.is_solo() {
+        return Ok(());
+    }
+    let (given, threshold) = (consent.counted.len(), consent.threshold);
+    let aside = consent.aside.iter().map(|(who, why)| format!("; `{who}` does not count: {why}"));
+    Err(Fault::NoConsent { given, threshold, aside: aside.collect() })
+}
+
+/// A key that is no longer trusted was in use before, and is not from now on.
+fn check_distrust(
+    ledger: &VerifiedLedger,
+    change: &RolesChange,
+    key: &Distrust,
+) -> Result<(), Fault> {
+    let field = |cause: String| Fault::Field { field: "distrust", cause };
+    let holds = |text: &String| {
+        PublicKey::parse(text).is_ok_and(|held| held.fingerprint() == key.fingerprint)
+    };
+    if change.roles.principals.iter().any(|one| one.keys.iter().any(holds)) {
+        return Err(field(format!("the new roles still hold the key {}", key.fingerprint)));
+    }
+    if !ledger.iter().any(|one| one.keys.contains(&key.fingerprint)) {
+        return Err(field(format!("the key {} never signed here", key.fingerprint)));
+    }
+    // Roles that rested on the key cannot be undone from within: who decides would be open.
+    let roles_changed = ledger.signed_by(key).find(|seq| {
+        matches!(
+            ledger.get(*seq).map(|one| &one.entry.body),
+            Some(Body::Genesis(_) | Body::Roles(_))
+        )
+    });
+    match roles_changed {
+        None => Ok(()),
+        Some(seq) => Err(field(format!(
+            "entry {seq:06} set roles with the key {}; trust it up to there at least, or open a new ledger",
+            key.fingerprint
+        ))),
     }
 }
 

@@ -51,6 +51,7 @@ fn a_ledger_with_every_kind_of_entry_verifies_and_reads_back() {
             "approval",
             "approval",
             "withdraw",
+            "approval",
             "waiver",
             "advance",
             "hold",
@@ -128,10 +129,10 @@ fn leaves(value: &Value, at: &str) -> Vec<String> {
 #[test]
 fn altering_a_text_field_breaks_the_signature() {
     let mut chain = every_kind();
-    let raw = &mut chain.raw[9];
+    let raw = &mut chain.raw[10];
     raw.bytes = altered(raw, "/predicate/body/reasons/0", json!("Nothing to see here."));
     let (seq, fault) = fault(&chain.raw);
-    assert_eq!(seq, 9);
+    assert_eq!(seq, 10);
     assert!(
         matches!(&fault, Fault::Signature { cause: SignatureError::Mismatch, principal } if *principal == id("ci")),
         "{fault}"
@@ -141,10 +142,10 @@ fn altering_a_text_field_breaks_the_signature() {
 #[test]
 fn altering_and_signing_again_breaks_the_next_link() {
     let mut chain = every_kind();
-    let bytes = altered(&chain.raw[9], "/predicate/body/reasons/0", json!("Other."));
-    chain.raw[9] = resigned(bytes, 9, &["ci"]);
+    let bytes = altered(&chain.raw[10], "/predicate/body/reasons/0", json!("Other."));
+    chain.raw[10] = resigned(bytes, 10, &["ci"]);
     let (seq, fault) = fault(&chain.raw);
-    assert_eq!(seq, 10);
+    assert_eq!(seq, 11);
     assert!(matches!(fault, Fault::Link { .. }), "{fault}");
 }
 
@@ -277,7 +278,7 @@ fn time_never_runs_backwards_and_may_stand_still() {
     entry.time = entry.time - Duration::from_micros(1);
     raw.pop();
     raw.push(sign(&entry, &["ci"]));
-    assert!(matches!(fault(&raw), (13, Fault::TimeBackwards { .. })));
+    assert!(matches!(fault(&raw), (14, Fault::TimeBackwards { .. })));
 }
 
 #[test]
@@ -323,7 +324,7 @@ fn every_kind_needs_its_signers() {
     not_allowed(chain.refusal(waiver(), &["alice", "ci"]));
     let mut next = roles();
     next.version = 2;
-    not_allowed(chain.refusal(RolesChange { roles: next }, &["alice", "ci"]));
+    not_allowed(chain.refusal(RolesChange { roles: next, distrust: Vec::new() }, &["alice", "ci"]));
 
     let judged = chain.push(evaluation(), &["ci"]);
     let proposed = chain.push(proposal(judged), &["ci"]);
@@ -361,7 +362,7 @@ fn a_change_of_roles_needs_both_quorums_and_takes_effect_at_once() {
     next.principals.push(principal("dave", ledger::PrincipalKind::Human));
     next.principals.push(principal("erin", ledger::PrincipalKind::Human));
     next.roles.insert("root".to_owned(), role(&["dave", "erin"], 2));
-    let change = RolesChange { roles: next.clone() };
+    let change = RolesChange { roles: next.clone(), distrust: Vec::new() };
     // The new ones alone, and the old ones alone, are not enough.
     for some in [["dave", "erin"], ["alice", "bob"]] {
         let error = chain.refusal(change.clone(), &some);
@@ -371,13 +372,13 @@ fn a_change_of_roles_needs_both_quorums_and_takes_effect_at_once() {
     next.version = 3;
     next.principals.retain(|one| one.id != id("ci"));
     next.roles.insert("evaluator".to_owned(), role(&["carol"], 1));
-    chain.push(RolesChange { roles: next.clone() }, &["dave", "erin"]);
+    chain.push(RolesChange { roles: next.clone(), distrust: Vec::new() }, &["dave", "erin"]);
     // CI has left; its signature does not count any more.
     let error = chain.refusal(event("deploy"), &["ci"]);
     assert!(matches!(*error.fault, Fault::ForeignKey { .. }), "{error}");
 
     next.version = 5;
-    let error = chain.refusal(RolesChange { roles: next }, &["dave", "erin"]);
+    let error = chain.refusal(RolesChange { roles: next, distrust: Vec::new() }, &["dave", "erin"]);
     assert!(matches!(*error.fault, Fault::RolesVersion { expected: 4, found: 5 }), "{error}");
 }
 

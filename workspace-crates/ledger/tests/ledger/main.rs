@@ -8,6 +8,7 @@
 )]
 
 mod chain;
+mod consent;
 mod crash;
 mod git;
 mod interop;

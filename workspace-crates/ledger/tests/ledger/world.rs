@@ -187,8 +187,14 @@ pub fn advance(seq: u64, digest: Digest) -> Advance {
         from: "soaking".to_owned(),
         to: "released".to_owned(),
         evaluation: EvaluationRef { seq, digest },
+        proposal: None,
         reason: "Every gate passes.".to_owned(),
     }
+}
+
+/// The same advance, as the proposal with this digest says.
+pub fn carried_out(proposal: Digest, advance: Advance) -> Advance {
+    Advance { proposal: Some(proposal), ..advance }
 }
 
 pub fn hold(seq: u64, digest: Digest) -> Hold {
@@ -219,13 +225,14 @@ pub fn every_kind() -> Chain {
     let approved = chain.push(approval(proposed, "alice"), &["alice"]);
     chain.push(approval(proposed, "bob"), &["bob"]);
     chain.push(Withdraw { approval: approved }, &["alice"]);
+    chain.push(approval(proposed, "carol"), &["carol"]);
     chain.push(waiver(), &["alice", "carol"]);
-    chain.push(advance(2, judged), &["ci"]);
+    chain.push(carried_out(proposed, advance(2, judged)), &["ci"]);
     chain.push(hold(2, judged), &["ci"]);
-    chain.push(reset(vec![8]), &["carol"]);
+    chain.push(reset(vec![9]), &["carol"]);
     let mut next = roles();
     next.version = 2;
-    chain.push(RolesChange { roles: next }, &["alice", "carol"]);
+    chain.push(RolesChange { roles: next, distrust: Vec::new() }, &["alice", "carol"]);
     chain.push(event("announce"), &["ci"]);
     chain
 }
