@@ -93,14 +93,14 @@ pub enum DriverError {
         /// What is wrong with it.
         problem: String,
     },
-    /// Samples could not be read.
-    #[error("the samples of `{id}` cannot be read")]
+    /// Samples could not be read or stored.
+    #[error("the samples of `{id}` cannot be used")]
     Samples {
         /// The deployment.
         id: DeploymentId,
         /// Why.
         #[source]
-        source: samples::LogError,
+        source: samples::ArchiveError,
     },
     /// A file could not be written in its canonical form.
     #[error(transparent)]

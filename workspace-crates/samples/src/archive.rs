@@ -117,6 +117,13 @@ pub struct ArchiveReader {
     opening: Opening,
 }
 
+/// Tells one state of an archive from another; see [`Archive::mark`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveMark {
+    manifest: Vec<u8>,
+    log_bytes: u64,
+}
+
 impl Archive {
     /// Opens the archive in `path` for writing, or creates it. Every byte is checked; what an
     /// interrupted step left behind is cleaned up and reported. Damage is reported and keeps
@@ -226,6 +233,18 @@ impl Archive {
     /// As [`Archive::open`], and when there is no archive.
     pub fn read(path: &Path) -> Result<ArchiveReader, ArchiveError> {
         Self::read_on(&OsStorage, path)
+    }
+
+    /// What tells the archive's present state from others: as long as it is the same, reading again
+    /// gives the same. It is cheap.
+    ///
+    /// # Errors
+    /// As [`Archive::read`].
+    pub fn mark(path: &Path) -> Result<ArchiveMark, ArchiveError> {
+        let directory = Directory(path.to_owned());
+        let manifest = load::read_manifest(&OsStorage, &directory)?;
+        let log_bytes = load::log_bytes(&OsStorage, &directory, &manifest)?;
+        Ok(ArchiveMark { manifest, log_bytes })
     }
 
     /// As [`Archive::read`], on any disk.

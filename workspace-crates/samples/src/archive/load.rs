@@ -86,14 +86,30 @@ fn without_manifest(storage: &dyn Storage, directory: &Directory) -> ArchiveErro
     ArchiveError::NotAnArchive(directory.root().to_owned())
 }
 
+fn decode_manifest(directory: &Directory, bytes: &[u8]) -> Result<Manifest, ArchiveError> {
+    Manifest::decode(bytes).map_err(|problem| manifest_error(directory.manifest(), &problem))
+}
+
+/// Length of the log that a manifest lists; 0 when it is not there.
+pub(crate) fn log_bytes(
+    storage: &dyn Storage,
+    directory: &Directory,
+    manifest: &[u8],
+) -> Result<u64, ArchiveError> {
+    let path = directory.log(decode_manifest(directory, manifest)?.log);
+    match storage.open(&path, Access::Read).and_then(|file| file.length()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        length => length.map_err(io_error("reading", &path)),
+    }
+}
+
 pub(crate) fn load(
     storage: &dyn Storage,
     directory: &Directory,
     manifest: &[u8],
     checking: Checking,
 ) -> Result<Loaded, ArchiveError> {
-    let manifest = Manifest::decode(manifest)
-        .map_err(|problem| manifest_error(directory.manifest(), &problem))?;
+    let manifest = decode_manifest(directory, manifest)?;
     // The log before the targets: no scrape is logged before its target is listed.
     let log = match log_file::read(storage, &directory.log(manifest.log)) {
         Ok(bytes) => Some(bytes),
@@ -210,7 +226,7 @@ impl Loaded {
         let mut last_ms = self.last_ms();
         // Whether a record was lost since the last whole one.
         let mut gap = !whole;
-        while let Some(found) = scan.next() {
+        for found in scan.by_ref() {
             let t_ms = match found {
                 Found::TornEnd => break,
                 Found::Record(Record::Scrape { target, t_ms, values: raw }) => {

@@ -9,7 +9,8 @@ use base::{DeploymentId, Digest, Instant, Subject};
 use devnet::ScheduledAction;
 use devnet_host::{HostConfig, NodeFiles};
 use rustix::process::{Resource, Signal, getrlimit};
-use samples::SampleLog;
+use samples::archive::ArchiveMark;
+use samples::{Archive, ArchiveError};
 
 use super::attach::{ask_all, ask_statuses, borrowed, nodes_of, now_of, state_of, tail};
 use super::files::{Answer, DeploymentFiles, SpecFile, deployments, io, read_json, write_json};
@@ -46,7 +47,7 @@ pub struct ProcessDriver {
     /// Supervisors that this program started: it has to take their ends in.
     children: RefCell<BTreeMap<DeploymentId, Child>>,
     /// When each deployment was observed last, with the samples as they were then.
-    observed: RefCell<BTreeMap<DeploymentId, (u64, Arc<samples::Store>)>>,
+    observed: RefCell<BTreeMap<DeploymentId, (ArchiveMark, Arc<samples::Store>)>>,
 }
 
 impl ProcessDriver {
@@ -187,27 +188,25 @@ impl ProcessDriver {
         Err(format!("it took no request within {} s", REQUEST_TIMEOUT.as_secs()))
     }
 
-    /// The samples on disk; read again only when the file has grown.
+    /// The samples on disk; read again only when there are others.
     fn samples(
         &self,
         id: &DeploymentId,
         files: &DeploymentFiles,
     ) -> Result<Arc<samples::Store>, DriverError> {
         let path = files.samples();
-        let length = match std::fs::metadata(&path) {
-            Ok(metadata) => metadata.len(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Arc::default());
-            }
-            Err(error) => return Err(io("read", &path)(error)),
+        let refuse = |source| DriverError::Samples { id: id.clone(), source };
+        let mark = match Archive::mark(&path) {
+            Err(ArchiveError::NotAnArchive(_)) => return Ok(Arc::default()),
+            mark => mark.map_err(refuse)?,
         };
         let mut observed = self.observed.borrow_mut();
         match observed.get(id) {
-            Some((known, store)) if *known == length => Ok(Arc::clone(store)),
+            Some((known, store)) if *known == mark => Ok(Arc::clone(store)),
             _ => {
-                let refuse = |source| DriverError::Samples { id: id.clone(), source };
-                let store = Arc::new(SampleLog::read(&path).map_err(refuse)?.0);
-                observed.insert(id.clone(), (length, Arc::clone(&store)));
+                let reader = Archive::read(&path).map_err(refuse)?;
+                let store = Arc::new(reader.into_store().map_err(refuse)?);
+                observed.insert(id.clone(), (mark, Arc::clone(&store)));
                 Ok(store)
             }
         }

@@ -37,8 +37,9 @@ impl DeploymentFiles {
         self.directory.join("supervisor.log")
     }
 
+    /// The archive of samples.
     pub(crate) fn samples(&self) -> PathBuf {
-        self.directory.join("samples.log")
+        self.directory.join("samples")
     }
 
     pub(crate) fn events(&self) -> PathBuf {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use base::Instant;
 use devnet::{NetworkEvent, NodeId, ScheduledAction, names};
 use devnet_host::{ClientFile, HostClock, HostConfig, describe, http};
-use samples::{Labels, SampleLog};
+use samples::archive::{Opening, Scrape};
+use samples::{Archive, Labels, TargetId};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -17,7 +18,7 @@ use super::files::{
 use super::nodes::{ManagedNode, end_all};
 use super::operations::Operations;
 use super::processes::identify;
-use super::watch::{self, EventLog, EventTail, scrape_time, series_of, values_of};
+use super::watch::{self, EventLog, EventTail, series_of, values_of};
 use crate::DriverError;
 
 /// How often the supervisor looks at its nodes, its agenda and its requests.
@@ -95,16 +96,27 @@ async fn supervise(files: &DeploymentFiles, state: &mut SupervisorFile) -> Resul
     result
 }
 
+/// Says what opening the samples found.
+fn tell(opening: &Opening) {
+    if opening.cut_bytes > 0 {
+        tracing::warn!("{} bytes of an unfinished scrape were cut", opening.cut_bytes);
+    }
+    for damage in &opening.damage {
+        tracing::error!("samples are damaged: {damage}");
+    }
+}
+
 struct Supervisor {
     files: DeploymentFiles,
     spec: SpecFile,
     config: HostConfig,
     operations: Operations,
     series: Vec<Vec<Labels>>,
-    samples: SampleLog,
+    samples: Archive,
+    /// The node's series as the archive knows them, node by node.
+    targets: Vec<TargetId>,
     events: EventLog,
     tails: Vec<EventTail>,
-    last_scrape: Option<Instant>,
     /// What the state file holds.
     saved: Option<SupervisorFile>,
 }
@@ -128,9 +140,13 @@ impl Supervisor {
             })
             .collect();
         let tails = nodes.iter().map(|node| EventTail::new(node.events())).collect();
-        let samples = SampleLog::open(&files.samples())
-            .map_err(|source| DriverError::Samples { id: spec.spec.id.clone(), source })?
-            .0;
+        let refuse = |source| DriverError::Samples { id: spec.spec.id.clone(), source };
+        let (mut samples, opening) = Archive::open(&files.samples()).map_err(refuse)?;
+        tell(&opening);
+        let series: Vec<Vec<Labels>> = infos.iter().map(series_of).collect();
+        let targets: Result<Vec<TargetId>, _> =
+            series.iter().map(|series| samples.target(series)).collect();
+        let targets = targets.map_err(refuse)?;
         let mut operations = Operations::new(spec.spec.network.clone(), config.genesis, nodes);
         for action in &spec.spec.schedule {
             operations.plan(action.clone())?;
@@ -139,15 +155,15 @@ impl Supervisor {
             std::fs::create_dir_all(&directory).map_err(io("create", &directory))?;
         }
         Ok(Self {
-            series: infos.iter().map(series_of).collect(),
+            series,
             events: EventLog::open(&files.events())?,
             files,
             spec,
             config,
             operations,
             samples,
+            targets,
             tails,
-            last_scrape: None,
             saved: None,
         })
     }
@@ -265,17 +281,31 @@ impl Supervisor {
         answers: &[Option<String>],
         state: &mut SupervisorFile,
     ) -> Result<(), DriverError> {
-        let Some(t_ms) = scrape_time(at, self.last_scrape) else { return Ok(()) };
-        for (series, answer) in self.series.iter().zip(answers) {
-            let values = values_of(series, answer.as_deref());
-            self.samples
-                .append_scrape(series, t_ms, &values)
-                .map_err(|source| DriverError::Samples { id: self.spec.spec.id.clone(), source })?;
-            state.scrapes += 1;
+        let t_ms = at.unix_millis();
+        let rows: Vec<Vec<f64>> = self
+            .series
+            .iter()
+            .zip(answers)
+            .map(|(series, answer)| values_of(series, answer.as_deref()))
+            .collect();
+        let pairs = self.targets.iter().zip(&rows);
+        let scrapes: Vec<Scrape<'_>> =
+            pairs.map(|(target, values)| Scrape { target: *target, t_ms, values }).collect();
+        let outcomes = self
+            .samples
+            .append_all(&scrapes)
+            .map_err(|source| DriverError::Samples { id: self.spec.spec.id.clone(), source })?;
+        for (outcome, answer) in outcomes.iter().zip(answers) {
+            match outcome {
+                Ok(_) => state.scrapes += 1,
+                Err(refusal) => tracing::warn!("a scrape was not stored: {refusal}"),
+            }
             state.scrapes_failed += u64::from(answer.is_none());
         }
-        self.last_scrape = Some(at);
-        state.observed_until = Some(at);
+        if let Some(problem) = self.samples.save_problem() {
+            tracing::warn!("sealed samples stay in the log: {}", describe(problem));
+        }
+        state.observed_until = state.observed_until.max(Some(at));
         self.gather_events(state)
     }
 

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::Instant;
 use devnet::{NetworkEvent, NodeInfo, metrics_of};
 use devnet_host::http;
 use samples::{Labels, METRIC_NAME, STALE_NAN};
@@ -144,12 +143,6 @@ pub(crate) fn read_events(path: &Path) -> NewEvents {
     let mut all = EventTail::new(path.to_owned()).read();
     all.events.sort_by_key(|event| event.at);
     all
-}
-
-/// Keeps a scrape's time apart from the one before: two at one time would be one.
-pub(crate) fn scrape_time(now: Instant, last: Option<Instant>) -> Option<i64> {
-    let t_ms = now.unix_millis();
-    last.is_none_or(|last| last.unix_millis() < t_ms).then_some(t_ms)
 }
 
 #[cfg(test)]

@@ -9,10 +9,13 @@ use crate::archive::{Archive, ArchiveError};
 use crate::storage::{Access, Entry, Storage, StorageFile};
 use crate::storage_faulty::FaultyStorage;
 
+/// What is done once, after so many calls.
+type Meddle<'a> = (u64, Option<Box<dyn FnOnce() + Send + 'a>>);
+
 /// Lets a writer do something right before a certain file is opened or a directory is listed.
 struct Meddling<'a> {
     disk: FaultyStorage,
-    left: Mutex<(u64, Option<Box<dyn FnOnce() + Send + 'a>>)>,
+    left: Mutex<Meddle<'a>>,
 }
 
 impl std::fmt::Debug for Meddling<'_> {
