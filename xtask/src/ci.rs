@@ -9,6 +9,8 @@ type Step = (&'static str, fn() -> Result<(), Error>);
 
 const STEPS: &[Step] = &[
     ("test", || test_runner::run(&[])),
+    // Tests behind features that are off by default.
+    ("features", || run_cargo(&["test", "-p", "samples", "--features", "parquet", "parquet"], &[])),
     ("format", || run_cargo(&["fmt", "--all", "--check"], &[])),
     ("clippy", || {
         run_cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])

@@ -56,6 +56,17 @@ pub const COMMANDS: &[Command] = &[
     phasegate("drill", &["run"], "Inject a fault into a live deployment and judge the response"),
     phasegate("pipeline", &["check", "graph", "plan"], "Check, draw and plan the definitions"),
     phasegate("report", &["build", "verify", "site"], "Build, verify and publish reports"),
+    phasegate("query", &[], "Run a PromQL query against a deployment's samples"),
+    phasegate(
+        "serve-samples",
+        &[],
+        "Serve a deployment's samples as Prometheus would, for Grafana",
+    ),
+    phasegate(
+        "samples",
+        &["info", "verify", "compact", "retain", "export", "import"],
+        "Look after archives of samples; bring samples in and out",
+    ),
     phasegate("ledger", &["init"], "Start the ledger of a programme"),
     phasegate("completions", &[], "Print the completions of a shell"),
     own("test", &[], "Run all tests; arguments go to the runner, for example `-p ledger`"),
