@@ -67,24 +67,26 @@ impl Windows<'_> {
         }
     }
 
-    /// `rises` says that no value is less than the one before it.
+    /// `falls` are the places of values that do not continue the growth of a counter.
     pub(crate) fn compute(
         &self,
         edges: &[Edge],
         (times_ms, values): (&[i64], &[f64]),
-        rises: bool,
+        falls: &[usize],
         out: &mut Vec<f64>,
     ) {
         let is_counter = self.kind != Extrapolation::Delta;
-        let lost = if is_counter && !rises { self.lost_to_resets(values) } else { None };
+        let mut resets = Resets::of(values, falls, self.bounds);
         let windows = self.bounds.iter().zip(edges).enumerate();
         out.extend(windows.map(|(step, ((low, high), edge))| {
             if high - low < 2 {
                 return ABSENT;
             }
             let first = values[*low];
-            let lost = lost.as_ref().map_or(0.0, |lost| lost[step]);
-            let increase = values[high - 1] - first + lost;
+            let mut increase = values[high - 1] - first;
+            if let Some(resets) = &mut resets {
+                increase += resets.lost(step, (*low, *high));
+            }
             if is_counter && first < increase * edge.near_zero && first >= 0.0 {
                 // A counter does not begin below zero.
                 let gaps = self.gaps(times_ms, step, (*low, *high));
@@ -94,21 +96,67 @@ impl Windows<'_> {
             increase * edge.factor
         }));
     }
+}
 
-    /// What a counter had reached before each reset within the window; `None` without resets.
-    fn lost_to_resets(&self, values: &[f64]) -> Option<Vec<f64>> {
-        let lost = |pair: &[f64]| if pair[1] < pair[0] { pair[0] } else { 0.0 };
-        if values.windows(2).all(|pair| lost(pair) == 0.0) {
+/// What a counter had reached before each of its resets.
+struct Resets {
+    /// The places of the values after the resets.
+    places: Vec<usize>,
+    drops: Vec<f64>,
+    /// The first reset after the first sample of the window, and the first one beyond the window.
+    window: Bounds,
+    /// The sums of all windows, if there are too many resets to add them up window by window.
+    sums: Vec<f64>,
+}
+
+impl Resets {
+    /// So few are added up in no time.
+    const FEW: usize = 32;
+
+    fn of(values: &[f64], falls: &[usize], bounds: &[Bounds]) -> Option<Self> {
+        let places = falls.iter().copied().filter(|at| values[*at] < values[at - 1]);
+        let places: Vec<usize> = places.collect();
+        if places.is_empty() {
             return None;
         }
-        let drops: Vec<f64> = std::iter::once(0.0).chain(values.windows(2).map(lost)).collect();
-        // A drop at the first sample of a window lies before the window.
-        let inner = self.bounds.iter().map(|(low, high)| ((*low + 1).min(*high), *high));
-        let inner: Vec<Bounds> = inner.collect();
-        let mut folded = Vec::with_capacity(inner.len());
-        fold(&inner, |at| Sum::of(drops[at]), Sum::add, |sum, _, _| sum.value(), &mut folded);
-        folded.iter_mut().filter(|v| v.is_nan()).for_each(|v| *v = 0.0);
-        Some(folded)
+        let drops = places.iter().map(|at| values[at - 1]).collect();
+        let mut resets = Self { places, drops, window: (0, 0), sums: Vec::new() };
+        if resets.places.len() > Self::FEW {
+            let windows: Vec<Bounds> = bounds.iter().map(|bounds| resets.within(*bounds)).collect();
+            let (drops, sums) = (&resets.drops, &mut resets.sums);
+            fold(&windows, |at| Sum::of(drops[at]), Sum::add, |sum, _, _| sum.value(), sums);
+            sums.iter_mut().filter(|v| v.is_nan()).for_each(|v| *v = 0.0);
+        }
+        Some(resets)
+    }
+
+    /// Which resets lie within the window; one at its first sample lies before it. Windows come in
+    /// order.
+    #[inline]
+    fn within(&mut self, (low, high): Bounds) -> Bounds {
+        let (mut first, mut beyond) = self.window;
+        while first < self.places.len() && self.places[first] <= low {
+            first += 1;
+        }
+        beyond = beyond.max(first);
+        while beyond < self.places.len() && self.places[beyond] < high {
+            beyond += 1;
+        }
+        self.window = (first, beyond);
+        self.window
+    }
+
+    #[inline]
+    fn lost(&mut self, step: usize, bounds: Bounds) -> f64 {
+        if let Some(sum) = self.sums.get(step) {
+            return *sum;
+        }
+        let (first, beyond) = self.within(bounds);
+        if first == beyond {
+            return 0.0;
+        }
+        let drops = self.drops[first..beyond].iter();
+        drops.map(|drop| Sum::of(*drop)).fold(Sum::default(), Sum::add).value()
     }
 }
 
@@ -130,30 +178,61 @@ pub(crate) fn seconds(later_ms: i64, earlier_ms: i64) -> f64 {
     (later_ms - earlier_ms) as f64 / 1_000.0
 }
 
-/// Whether no value is less than the one before it, nor any NaN, and so no staleness marker.
-pub(crate) fn rises(values: &[f64]) -> bool {
+/// The places of values that are less than the one before, or one of the two is NaN, such as a
+/// staleness marker.
+pub(crate) fn falls(values: &[f64]) -> Vec<usize> {
     /// Long enough for the processor to compare several at once.
     const CHUNK: usize = 512;
-    let Some(following) = values.get(1..) else { return true };
+    let Some(following) = values.get(1..) else { return Vec::new() };
+    let mut places = Vec::new();
     let chunks = values.chunks(CHUNK).zip(following.chunks(CHUNK));
-    chunks.into_iter().all(|(earlier, later)| {
-        earlier.iter().zip(later).fold(true, |rises, (a, b)| rises & (b >= a))
-    })
+    for (number, (earlier, later)) in chunks.enumerate() {
+        let rises = earlier.iter().zip(later).fold(true, |rises, (a, b)| rises & (b >= a));
+        if !rises {
+            let pairs = earlier.iter().zip(later).enumerate();
+            let falls =
+                pairs.filter(|(_, (a, b))| !matches!(b.partial_cmp(a), Some(o) if o.is_ge()));
+            places.extend(falls.map(|(at, _)| number * CHUNK + at + 1));
+        }
+    }
+    places
 }
 
 #[cfg(test)]
 mod tests {
-    use super::rises;
+    use super::{Resets, falls};
+    use proptest::prelude::*;
 
     #[test]
     fn a_fall_is_found_wherever_it_is() {
-        assert!(rises(&[]) && rises(&[f64::NAN]) && rises(&[1.0, 1.0, 2.0]));
-        assert!(!rises(&[1.0, f64::NAN]) && !rises(&[f64::NAN, 1.0]));
+        assert!(falls(&[]).is_empty() && falls(&[f64::NAN]).is_empty());
+        assert_eq!(falls(&[1.0, 1.0, 2.0]), [0_usize; 0]);
+        assert_eq!(falls(&[1.0, f64::NAN, 1.0]), [1, 2]);
         for at in 1..1_200 {
             let mut values: Vec<f64> = (0..1_200).map(f64::from).collect();
-            assert!(rises(&values));
             values[at] = -1.0;
-            assert!(!rises(&values), "{at}");
+            assert_eq!(falls(&values), [at]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_lost_is_summed_for_each_window(
+            values in prop::collection::vec((0_i32..50).prop_map(f64::from), 2..200),
+            size in 1_usize..80, step in 1_usize..9,
+        ) {
+            let bounds: Vec<(usize, usize)> = (1..=values.len())
+                .step_by(step)
+                .map(|high| (high.saturating_sub(size), high))
+                .collect();
+            let Some(mut resets) = Resets::of(&values, &falls(&values), &bounds) else {
+                return Ok(());
+            };
+            for (step, (low, high)) in bounds.iter().enumerate() {
+                let pairs = values[*low..*high].windows(2).filter(|pair| pair[1] < pair[0]);
+                let expected: f64 = pairs.map(|pair| pair[0]).sum();
+                prop_assert_eq!(resets.lost(step, (*low, *high)), expected);
+            }
         }
     }
 }

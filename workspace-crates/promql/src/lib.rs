@@ -29,6 +29,7 @@ mod context;
 mod error;
 mod eval;
 mod extrapolate;
+mod fresh;
 mod function;
 mod guard;
 mod hash;

@@ -8,6 +8,7 @@ use crate::column::{ABSENT, Column};
 use crate::context::{Context, Grid, Pulse, Shifted};
 use crate::error::Failure;
 use crate::extrapolate::{self, Edge, Extrapolation, seconds};
+use crate::fresh::{self, Fresh};
 use crate::number::{self, Moments, Sum, running_mean};
 use crate::order;
 use crate::regression::{self, Points};
@@ -120,6 +121,9 @@ pub(crate) struct Windowed {
     range_ms: i64,
     grid: Grid,
     layout: Option<Layout<Windows>>,
+    fresh: Fresh,
+    /// The values that are no staleness markers.
+    left: Vec<f64>,
 }
 
 /// What depends on the times of a series alone.
@@ -146,7 +150,8 @@ impl Windowed {
         if function == WindowFunction::Quantile {
             scalars.iter().for_each(|fractions| check_fractions(ctx, fractions));
         }
-        Ok(Self { function, scalars, ends, range_ms, grid, layout: None })
+        let (layout, fresh, left) = (None, Fresh::default(), Vec::new());
+        Ok(Self { function, scalars, ends, range_ms, grid, layout, fresh, left })
     }
 
     pub(crate) fn function(&self) -> WindowFunction {
@@ -162,12 +167,21 @@ impl Windowed {
         out: &mut Vec<f64>,
     ) -> Result<(), Failure> {
         out.clear();
-        let rises = self.function.is_of_counter() && extrapolate::rises(values);
-        if rises || !values.iter().any(|v| samples::is_stale(*v)) {
-            self.compute_fresh(ctx, times_ms, values, rises, out)?;
+        let is_of_counter = self.function.is_of_counter();
+        let falls = if is_of_counter { extrapolate::falls(values) } else { Vec::new() };
+        // A marker beside another value is a fall, so none of them has to be looked for elsewhere.
+        let may_be_stale = !is_of_counter
+            || values.len() == 1
+            || falls.iter().any(|at| is_beside_nan(values, *at));
+        let markers = if may_be_stale { fresh::markers(values) } else { Vec::new() };
+        if markers.is_empty() {
+            self.compute_fresh(ctx, times_ms, values, &falls, out)?;
         } else {
-            let (times_ms, values) = crate::select::fresh(times_ms, values);
-            self.compute_fresh(ctx, &Arc::new(times_ms), &values, false, out)?;
+            let mut left = std::mem::take(&mut self.left);
+            let times_ms = self.fresh.without(markers, (times_ms, values), &mut left);
+            let falls = if is_of_counter { extrapolate::falls(&left) } else { Vec::new() };
+            self.compute_fresh(ctx, &times_ms, &left, &falls, out)?;
+            self.left = left;
         }
         self.ends.spread(out);
         Ok(())
@@ -178,7 +192,7 @@ impl Windowed {
         ctx: &Context<'_>,
         times_ms: &Arc<Vec<i64>>,
         values: &[f64],
-        rises: bool,
+        falls: &[usize],
         out: &mut Vec<f64>,
     ) -> Result<(), Failure> {
         let (function, ends, range_ms, grid) = (self.function, self.ends, self.range_ms, self.grid);
@@ -200,7 +214,7 @@ impl Windowed {
             extrapolate::Windows { kind, ends: &ends, range_ms, bounds }.compute(
                 &windows.edges,
                 (times_ms, values),
-                rises,
+                falls,
                 out,
             );
             return Ok(());
@@ -378,6 +392,10 @@ impl Prepared<'_> {
         };
         self.each(last_pair, out);
     }
+}
+
+fn is_beside_nan(values: &[f64], at: usize) -> bool {
+    values[at].is_nan() || values[at - 1].is_nan()
 }
 
 fn mean(sum: Sum, window: &[f64]) -> f64 {
