@@ -18,8 +18,8 @@ pub enum EngineError {
     /// A value has no canonical form.
     #[error(transparent)]
     Canonical(#[from] base::CanonicalError),
-    /// A record that should name a file with samples does not.
-    #[error("the evidence {0} names no file with samples; restore it from a copy")]
+    /// A record that should name a file of its own does not.
+    #[error("the evidence {0} names no file of its own; restore it from a copy")]
     Unsealed(Digest),
     /// A file with samples is damaged.
     #[error("the samples {digest} cannot be read: {source}; restore them from a copy")]
@@ -29,6 +29,15 @@ pub enum EngineError {
         /// Why.
         #[source]
         source: samples::StoreError,
+    },
+    /// A file with the answers of a server is damaged.
+    #[error("the answers {digest} cannot be read: {source}; restore them from a copy")]
+    Answers {
+        /// The file.
+        digest: Digest,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
     },
     /// The definition has mistakes that only showed when it was used.
     #[error("the definition has {} mistakes; `pipeline check` shows them", .0.len())]

@@ -66,7 +66,8 @@ impl<S: LedgerStore> Engine<'_, S> {
         side: Side,
         at: Instant,
     ) -> Result<PhaseEvaluation, EngineError> {
-        let gathered = self.gather(state, phase, track, side, at)?;
+        let mut gathered = self.gather(state, phase, track, side, at)?;
+        let mut records = std::mem::take(&mut gathered.records);
         let track_state = state.phase(&phase.id).map(|one| one.track(track));
         let attempt = track_state.map_or(1, |one| one.attempts.max(1));
         let deployed = track_state.and_then(|one| one.deployment.as_ref());
@@ -81,7 +82,7 @@ impl<S: LedgerStore> Engine<'_, S> {
             }
             _ => None,
         };
-        Ok(judge_phase(&PhaseFacts {
+        let facts = PhaseFacts {
             at,
             phase,
             track,
@@ -93,7 +94,9 @@ impl<S: LedgerStore> Engine<'_, S> {
             approvals: &gathered.approvals,
             earlier: &gathered.earlier,
             waivers: &gathered.waivers,
-        }))
+        };
+        self.ask_servers(facts, side, &mut records)?;
+        Ok(judge_phase(&PhaseFacts { records: &records, ..facts }))
     }
 
     /// Judges at `at` and appends the evaluation.

@@ -9,7 +9,7 @@ use gates::{ApprovalFact, EarlierPass, Need, StoredRecord, Waiver, WaiverScope};
 use ledger::LedgerStore;
 
 use crate::engine::Engine;
-use crate::seal::{Sealed, seal, unseal};
+use crate::seal::{Sealed, seal, seal_answers, unseal};
 use crate::state::{Deployed, State};
 use crate::{EngineError, document};
 
@@ -94,7 +94,10 @@ impl<S: LedgerStore> Engine<'_, S> {
         Ok(found)
     }
 
-    fn store(&self, record: Record) -> Result<StoredRecord, EngineError> {
+    pub(crate) fn store(&self, record: Record) -> Result<StoredRecord, EngineError> {
+        if record.kind == gates::SERVER_RECORD {
+            return seal_answers(self.setup.evidence, record);
+        }
         let digest = self.setup.evidence.put_record(&record)?;
         Ok(StoredRecord { digest, record })
     }

@@ -4,6 +4,7 @@
 //! decided in [`decide`], which is pure; the rest carries it out and records it.
 
 mod announce;
+mod ask;
 pub mod decide;
 pub mod document;
 mod engine;

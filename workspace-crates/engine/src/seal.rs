@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base::{Digest, Duration, Instant, Subject};
 use deployment::Observation;
 use evidence::{Event, External, Origin, Record, Store, SubjectInterval};
+use gates::StoredRecord;
 use serde::{Deserialize, Serialize};
 
 use crate::EngineError;
@@ -115,6 +116,39 @@ pub fn unseal(store: &dyn Store, digest: Digest) -> Result<Sealed, EngineError> 
     let samples = samples::Store::decode(&bytes)
         .map_err(|source| EngineError::Samples { digest: external.digest, source })?;
     Ok(assemble(digest, external.digest, record.origin, Arc::new(samples), body))
+}
+
+/// Stores the record of a server's answers. The answers can be large, so they are a file of their
+/// own; the record that comes back holds them, because judgements read no files.
+///
+/// # Errors
+/// When the evidence cannot be stored.
+pub fn seal_answers(store: &dyn Store, mut record: Record) -> Result<StoredRecord, EngineError> {
+    let answers = record.body.get_mut("answers").map(serde_json::Value::take);
+    let bytes = base::canonical_json(&answers)?;
+    let digest = store.put(&bytes)?;
+    if let Some(body) = record.body.as_object_mut() {
+        body.remove("answers");
+    }
+    record.external =
+        Some(External { digest, size_bytes: bytes.len() as u64, location: digest.to_string() });
+    let name = store.put_record(&record)?;
+    record.body["answers"] = answers.unwrap_or_default();
+    Ok(StoredRecord { digest: name, record })
+}
+
+/// Reads the record of a server's answers back, with the answers.
+///
+/// # Errors
+/// When the evidence is missing or damaged, or the record names no file with answers.
+pub fn unseal_answers(store: &dyn Store, digest: Digest) -> Result<StoredRecord, EngineError> {
+    let mut record = store.get_record(&digest)?;
+    let external = record.external.as_ref().ok_or(EngineError::Unsealed(digest))?;
+    let bytes = store.get(&external.digest)?;
+    let damaged = |source| EngineError::Answers { digest: external.digest, source };
+    let answers = serde_json::from_slice(&bytes).map_err(damaged)?;
+    record.body["answers"] = answers;
+    Ok(StoredRecord { digest, record })
 }
 
 fn assemble(

@@ -7,6 +7,7 @@
 )]
 
 mod networks;
+mod server;
 mod store;
 
 use std::cell::{Cell, RefCell};
@@ -15,7 +16,7 @@ use std::rc::Rc;
 
 use base::{Digest, Instant, NetworkId, PhaseId, PrincipalId};
 use calendar::Calendar;
-use collectors::{Collector, Collectors, Request};
+use collectors::{Collector, Collectors, Prometheus, Request};
 use definition::{Definitions, Overrides, Pipeline};
 use engine::state::State;
 use engine::{Engine, EngineError, Setup};
@@ -28,6 +29,7 @@ use ledger::{
 };
 
 pub use networks::{Fake, Networks};
+pub use server::Server;
 pub use store::{Shared, label};
 
 /// Wednesday of week 1, when the ledgers of these tests begin.
@@ -101,11 +103,22 @@ impl World {
     }
 
     pub fn with_calendar(calendar: &str) -> Self {
+        Self::with_texts(calendar, PIPELINE, STAGE)
+    }
+
+    /// The same programme, whose soaks are judged from the server at `url`.
+    pub fn over_server(url: &str) -> Self {
+        let pipeline = format!("{PIPELINE}\n[servers.main]\nurl = \"{url}\"\n");
+        let stage = STAGE.replace("step = \"30m\"", "step = \"30m\", server = \"main\"");
+        Self::with_texts(CALENDAR, &pipeline, &stage)
+    }
+
+    fn with_texts(calendar: &str, pipeline: &str, stage: &str) -> Self {
         let files = [
             (definition::CALENDARS_PATH, calendar),
             (definition::ROLES_PATH, ROLES),
-            ("pipeline/demo.toml", PIPELINE),
-            ("stages/stability/stage.toml", STAGE),
+            ("pipeline/demo.toml", pipeline),
+            ("stages/stability/stage.toml", stage),
         ];
         let files = files.map(|(path, text)| (path.to_owned(), text.to_owned())).into();
         let checked = definition::check(&files, &Overrides::default(), &[]);
@@ -180,7 +193,10 @@ impl World {
             pins: pins(),
             signer: &self.keys["ci"],
             driver,
-            collectors: Collectors::new(vec![Box::new(Guide(Rc::clone(&self.guide)))]),
+            collectors: Collectors::new(vec![
+                Box::new(Guide(Rc::clone(&self.guide))),
+                Box::new(self.servers()),
+            ]),
             evidence: &self.evidence,
             seed: 1,
             faults: Vec::new(),
@@ -188,6 +204,13 @@ impl World {
             publish: None,
             note: String::new(),
         }
+    }
+
+    /// Asks the servers of the pipeline, and waits for none.
+    fn servers(&self) -> Prometheus {
+        Prometheus::new(&self.pipeline().servers, ".")
+            .unwrap()
+            .with_pace(Box::<server::Hasty>::default())
     }
 
     /// One call of the weekly job by a program of its own.
