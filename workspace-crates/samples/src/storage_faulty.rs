@@ -94,7 +94,15 @@ struct Disk {
     locked: BTreeSet<usize>,
     points: u64,
     fault: Option<(u64, Fault)>,
+    lie: Option<Lie>,
     dead: bool,
+}
+
+/// A disk that says that something is safe which is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lie {
+    Contents,
+    Names,
 }
 
 /// What a write point may do.
@@ -155,6 +163,11 @@ impl FaultyStorage {
     pub(crate) fn arm(&self, in_points: u64, fault: Fault) {
         let mut disk = self.disk();
         disk.fault = Some((disk.points + in_points, fault));
+    }
+
+    /// Lets syncs do nothing from now on. A test that passes on such a disk tests nothing.
+    pub(crate) fn lie(&self, lie: Lie) {
+        self.disk().lie = Some(lie);
     }
 
     /// There is space again, and the disk can be written.
@@ -350,6 +363,9 @@ impl Storage for FaultyStorage {
         if let Leave::Half(error) = disk.point(false)? {
             return Err(error);
         }
+        if disk.lie == Some(Lie::Names) {
+            return Ok(());
+        }
         let steps = std::mem::take(&mut disk.unsynced_names);
         for step in steps {
             if step.directory() == Some(path) {
@@ -423,6 +439,9 @@ impl StorageFile for FaultyFile {
         let mut disk = self.storage.disk();
         if let Leave::Half(error) = disk.point(false)? {
             return Err(error);
+        }
+        if disk.lie == Some(Lie::Contents) {
+            return Ok(());
         }
         let node = &mut disk.nodes[self.node];
         node.durable = node.current.clone();

@@ -225,3 +225,22 @@ fn files_of_others_are_left_alone() {
     assert_eq!(everything(&archive), expected(&scrapes));
     assert!(others.iter().all(|other| disk.files().contains(&root().join(other))));
 }
+
+#[test]
+fn scrapes_that_log_and_blocks_both_hold_are_served_once() {
+    let disk = super::disk();
+    let (mut archive, _) = open(&disk).unwrap();
+    let mut scrapes = fill(&mut archive, &[0, 1], &times(0, 2 * HOUR, 10 * MINUTE));
+    let log = disk.contents(&log_of(&disk));
+    scrapes.extend(fill(&mut archive, &[0, 1], &times(2 * HOUR, 3 * HOUR, 10 * MINUTE)));
+    drop(archive);
+    // Somebody put an old log back.
+    disk.set(&log_of(&disk), log);
+    let reader = Archive::read_on(&disk, root()).unwrap();
+    assert!(reader.opening().log_overlap > 20, "{:?}", reader.opening());
+    scrapes.retain(|(_, t_ms)| *t_ms < 2 * HOUR);
+    assert_eq!(everything(&reader), expected(&scrapes));
+    let (archive, opening) = open(&disk).unwrap();
+    assert_eq!(&opening, reader.opening());
+    assert_eq!(everything(&archive), expected(&scrapes));
+}
