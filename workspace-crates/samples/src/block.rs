@@ -397,7 +397,7 @@ impl Block {
         frame.append_times(at, numbers, times);
         let new = &times[start..];
         let fits = new.len() == target.rows as usize
-            && new.is_sorted_by(|a, b| a < b)
+            && (frame.increases(at) || new.is_sorted_by(|a, b| a < b))
             && (new.first(), new.last()) == (Some(&target.first_ms), Some(&target.last_ms));
         let group = target.id / crate::block_index::GROUP_LEN;
         let Some(group) = self.group(group) else { return Ok(()) };

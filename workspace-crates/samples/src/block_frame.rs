@@ -251,6 +251,12 @@ impl Frame {
         }
     }
 
+    /// Whether a column of times is known to increase strictly.
+    pub(crate) fn increases(&self, at: usize) -> bool {
+        let column = self.columns.get(at).map(|placed| &placed.column);
+        matches!(column, Some(Column::Whole(whole)) if whole.increases())
+    }
+
     /// Appends the times of one target.
     pub(crate) fn append_times(&self, at: usize, numbers: &mut Vec<u64>, out: &mut Vec<i64>) {
         if let Some(placed) = self.columns.get(at)
@@ -340,7 +346,9 @@ mod tests {
         assert!(encoded(&[Some(vec![1.0; 480])]).len() < 20);
         let cents: Vec<f64> = (0..480).map(|n| f64::from(n * n % 29) * 0.01).collect();
         assert!(encoded(&[Some(cents)]).len() < 480);
-        let flag: Vec<f64> = (0..480).map(|n| f64::from(n * n % 7 & 1)).collect();
+        let nanoseconds: Vec<f64> = (0..480).map(|n| f64::from(n * 1_000_003) / 1e9).collect();
+        assert!(encoded(&[Some(nanoseconds)]).len() < 20);
+        let flag: Vec<f64> = (0..480).map(|n| f64::from((n * n % 7) & 1)).collect();
         assert!(encoded(&[Some(flag)]).len() < 80);
     }
 

@@ -9,9 +9,10 @@
 
 use crate::bytes::{Reader, put_varint, unzigzag, zigzag};
 
-/// Powers of ten by which decimals are multiplied; the last code stands for the bits of a float.
-const SCALES: [f64; 7] = [1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0];
-const SCALE_BITS: u8 = 7;
+/// Powers of ten by which decimals are multiplied: up to nanoseconds in seconds.
+const SCALES: [f64; 10] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+/// Says that the numbers are the bits of floats.
+const SCALE_BITS: u8 = 15;
 /// 1.5 × 2⁵²: a float of lesser magnitude that is added to it becomes a whole number in its bits.
 const MAGIC: f64 = 6_755_399_441_055_744.0;
 /// Up to this magnitude whole numbers survive the addition of [`MAGIC`].
@@ -303,13 +304,21 @@ impl Whole {
         let (scale, order, signed) = (code >> 3, code >> 1 & 3, code & 1 == 1);
         let width = reader.byte()?;
         let known_width = matches!(width, 0 | 1 | 2 | 4) || (width % 8 == 0 && width <= 64);
-        if scale > SCALE_BITS || order > 2 || !known_width {
+        let known_scale = usize::from(scale) < SCALES.len() || scale == SCALE_BITS;
+        if !known_scale || order > 2 || !known_width {
             return None;
         }
         let base = unzigzag(reader.varint()?);
         let before = if order > 0 { unzigzag(reader.varint()?) } else { 0 };
         let difference = if order > 1 { unzigzag(reader.varint()?) } else { 0 };
         Some(Self { scale, order, width, signed, base, before, difference, runs: Vec::new() })
+    }
+
+    /// Whether the numbers are known to increase strictly, without a look at them: each step is
+    /// positive, and all steps of a column together do not wrap.
+    pub(crate) fn increases(&self) -> bool {
+        let small = self.width <= 32 && (1..1 << 32).contains(&self.base);
+        self.order == 1 && !self.signed && small
     }
 
     /// Reads `rows` numbers of less than two bytes each, packed in `bytes`, and appends what they

@@ -44,7 +44,10 @@ fn store_with(bytes: &[u8]) -> Result<Store, BlockError> {
     Ok(empty)
 }
 
-fn everything(store: &Store) -> Result<Vec<(Labels, Vec<i64>, Vec<u64>)>, SourceError> {
+/// Labels, times and the bits of the values of one series.
+type Taken = (Labels, Vec<i64>, Vec<u64>);
+
+fn everything(store: &Store) -> Result<Vec<Taken>, SourceError> {
     let found = store.select(&[], i64::MIN, i64::MAX)?;
     let bits = |v: &[f64]| v.iter().map(|v| v.to_bits()).collect();
     let taken = found.iter().map(|s| (s.labels().clone(), s.times_ms().to_vec(), bits(s.values())));
