@@ -58,6 +58,8 @@ enum Command {
     Ledger(commands::ledger::Command),
     Query(commands::query::Args),
     ServeSamples(commands::serve_samples::Args),
+    #[command(subcommand)]
+    Samples(commands::samples::Command),
     /// Print the completions of a shell
     #[command(after_help = "Example:
   phasegate completions bash > ~/.local/share/bash-completion/completions/phasegate")]
@@ -110,6 +112,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Ledger(command) => commands::ledger::run(&world()?, &command),
         Command::Query(args) => commands::query::run(&cli.global, &args),
         Command::ServeSamples(args) => commands::serve_samples::run(&cli.global, &args),
+        Command::Samples(command) => commands::samples::run(&cli.global, &command),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "phasegate", &mut text);

@@ -10,4 +10,5 @@ pub mod query;
 pub mod reference;
 pub mod rehearse;
 pub mod report;
+pub mod samples;
 pub mod serve_samples;

@@ -10,7 +10,7 @@ use base::{DeploymentId, Digest, Duration, Instant};
 use deployment::{Driver, ProcessDriver};
 use ledger::body::Body;
 use ledger::{GitStore, Ledger};
-use samples::{Labels, METRIC_NAME, SampleLog, SampleSource, Store};
+use samples::{Archive, ArchiveReader, Labels, METRIC_NAME, SampleLog, SampleSource, Store};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -30,7 +30,7 @@ pub struct Origin {
     /// The deployment, up or already taken down [default: the only one that is up]
     #[arg(long, value_name = "ID", conflicts_with = "samples")]
     pub deployment: Option<DeploymentId>,
-    /// A file of samples: a sealed store, or the log of a scraper
+    /// Samples on disk: an archive (a folder), a sealed store, or the log of a scraper
     #[arg(long, value_name = "PATH", conflicts_with = "rehearsal")]
     pub samples: Option<PathBuf>,
     /// The folder of a rehearsal, in which the deployment is looked up
@@ -44,7 +44,7 @@ pub struct Sampled {
     /// What they are of, for people.
     pub name: String,
     /// The samples.
-    pub source: Arc<Store>,
+    source: Arc<dyn SampleSource + Send + Sync>,
     /// Every series, sorted, each once.
     pub labels: Arc<Vec<Labels>>,
     /// The times of the first and the last sample.
@@ -126,7 +126,7 @@ fn finished(world: &World, id: &DeploymentId, up: &[DeploymentId]) -> Result<Fee
 fn unknown<'a>(id: &DeploymentId, known: impl Iterator<Item = &'a DeploymentId>) -> Failure {
     let known: BTreeSet<&str> = known.map(DeploymentId::as_str).collect();
     let failure = Failure::new(
-        Exit::Usage,
+        Exit::Deployment,
         format!("there is no deployment `{id}`, neither up nor in the ledger"),
     );
     match diagnostics::suggestion(id.as_str(), known) {
@@ -251,12 +251,27 @@ impl Feed {
 }
 
 impl Sampled {
-    /// The samples in `source`; `is_live` says whether more will come.
-    pub fn new(name: String, source: Arc<Store>, is_live: bool) -> Self {
-        let extent = source.extent_ms().map(|(first, last)| {
+    /// The samples in `store`; `is_live` says whether more will come.
+    pub fn new(name: String, store: Arc<Store>, is_live: bool) -> Self {
+        let mut sampled = Self::about(name, &store, is_live);
+        sampled.source = store;
+        sampled
+    }
+
+    /// The samples of an archive. Queries that touch what is damaged fail.
+    fn of_archive(name: String, reader: ArchiveReader) -> Self {
+        let mut sampled = Self::about(name, reader.store(), false);
+        sampled.source = Arc::new(reader);
+        sampled
+    }
+
+    /// Everything but the samples themselves.
+    fn about(name: String, store: &Store, is_live: bool) -> Self {
+        let extent = store.extent_ms().map(|(first, last)| {
             (Instant::from_unix_millis(first), Instant::from_unix_millis(last))
         });
-        let labels: BTreeSet<Labels> = source.series().cloned().collect();
+        let labels: BTreeSet<Labels> = store.series().cloned().collect();
+        let source: Arc<dyn SampleSource + Send + Sync> = Arc::new(Vec::new());
         let last = extent.map(|(_, last)| last).filter(|_| !is_live);
         let now = last.unwrap_or_else(world::now);
         let labels = Arc::new(labels.into_iter().collect());
@@ -292,19 +307,44 @@ fn running(driver: &ProcessDriver, id: &DeploymentId) -> Result<Sampled, Failure
     Ok(sampled)
 }
 
+/// Of an archive the times of its files count: its log grows, its blocks are replaced.
 fn stamp(path: &Path) -> Result<Stamp, Failure> {
-    let found = std::fs::metadata(path).map_err(|error| Failure::file("read", path, &error))?;
-    if found.is_dir() {
-        return Err(Failure::new(
-            Exit::Usage,
-            format!("{} is a folder, not a file of samples", path.display()),
-        )
-        .hint("The folder of a rehearsal is named with --rehearsal."));
+    let refuse = |error| Failure::file("read", path, &error);
+    let found = std::fs::metadata(path).map_err(refuse)?;
+    if !found.is_dir() {
+        return Ok((found.len(), found.modified().ok()));
     }
-    Ok((found.len(), found.modified().ok()))
+    let mut stamp: Stamp = (0, found.modified().ok());
+    for part in ["log", "blocks", "."] {
+        let Ok(entries) = std::fs::read_dir(path.join(part)) else { continue };
+        let files = entries.flatten().filter_map(|entry| entry.metadata().ok());
+        for one in files.filter(std::fs::Metadata::is_file) {
+            stamp.0 += one.len();
+            stamp.1 = stamp.1.max(one.modified().ok());
+        }
+    }
+    Ok(stamp)
+}
+
+/// The samples of an archive.
+fn archive(path: &Path) -> Result<Sampled, Failure> {
+    let reader = Archive::read(path).map_err(|error| {
+        let failure = Failure::of(Exit::File, &error);
+        match path.join("ledger.git").is_dir() {
+            true => failure.hint("It is the folder of a rehearsal; name it with --rehearsal."),
+            false => failure,
+        }
+    })?;
+    for damage in &reader.opening().damage {
+        tracing::warn!("{}: {damage}", path.display());
+    }
+    Ok(Sampled::of_archive(path.display().to_string(), reader))
 }
 
 fn file(path: &Path) -> Result<Sampled, Failure> {
+    if path.is_dir() {
+        return archive(path);
+    }
     let bytes = std::fs::read(path).map_err(|error| Failure::file("read", path, &error))?;
     let store = if bytes.starts_with(LOG_MAGIC) {
         drop(bytes);
@@ -322,9 +362,12 @@ fn file(path: &Path) -> Result<Sampled, Failure> {
     } else {
         return Err(Failure::new(
             Exit::File,
-            format!("{} holds no samples: it is neither a sealed store nor a scraper's log", path.display()),
+            format!(
+                "{} holds no samples: it is neither a sealed store nor a scraper's log",
+                path.display()
+            ),
         )
-        .hint("Stores begin with `PGSAMPLE`, logs with `PGSAMLOG`; a deployment's log is `samples.log` in its folder."));
+        .hint("Text is brought into an archive by `cargo xtask samples import`."));
     };
     Ok(Sampled::new(path.display().to_string(), Arc::new(store), false))
 }

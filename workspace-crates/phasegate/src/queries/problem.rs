@@ -16,24 +16,36 @@ const NEAR_MAX: usize = 5;
 /// The failure that a text is no query.
 pub fn not_a_query(text: &str, error: &QueryError) -> Failure {
     let (what, hint) = match error {
-        QueryError::Syntax { reason, .. } => (
-            format!("this is not PromQL: {}", reason.trim()),
-            "Quote the whole query for the shell, in single quotes.".to_owned(),
-        ),
+        QueryError::Syntax { reason, .. } => {
+            (format!("this is not PromQL: {}", reason.trim()), cure(text, reason).to_owned())
+        }
         QueryError::Unsupported { construct, .. } => (
             format!("the query uses {construct}, which is not supported here"),
             "docs/queries.md lists what is left out.".to_owned(),
         ),
         other => (other.to_string(), "Shorten the query, or ask in several.".to_owned()),
     };
-    Failure::new(Exit::Usage, format!("{what}\n{}", excerpt(text, place(text, error)))).hint(hint)
+    Failure::new(Exit::Usage, format!("{what}\n{}", excerpt(text, place(error)))).hint(hint)
+}
+
+/// What to do about a text that is not PromQL.
+fn cure(text: &str, reason: &str) -> &'static str {
+    let open = text.matches(['(', '[', '{']).count() > text.matches([')', ']', '}']).count();
+    if open || text.matches('"').count() % 2 == 1 {
+        "Close the bracket or the quote; for the shell, put the whole query into single quotes."
+    } else if reason.contains("expected type matrix") {
+        "Give it samples over time, such as `up[5m]`."
+    } else {
+        "docs/queries.md has examples; for the shell, put the whole query into single quotes."
+    }
 }
 
 /// Where in the text it is, in bytes, where that is known.
-fn place(text: &str, error: &QueryError) -> Option<usize> {
+fn place(error: &QueryError) -> Option<usize> {
     match error {
-        QueryError::Unsupported { position, .. } => *position,
-        QueryError::Syntax { reason, .. } if reason.contains("unexpected end") => Some(text.len()),
+        QueryError::Unsupported { place, .. } | QueryError::Syntax { place, .. } => {
+            place.map(|place| place.offset)
+        }
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 pub mod api;
 mod params;
-mod selector;
+pub mod selector;
 mod server;
 
 pub use server::{Server, Settings};

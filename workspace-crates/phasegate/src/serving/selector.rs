@@ -32,6 +32,14 @@ impl Selectors {
         texts.map(selector).collect::<Result<_, _>>().map(Self)
     }
 
+    /// The only selector, for what takes no more.
+    ///
+    /// # Errors
+    /// As [`Selectors::parse`].
+    pub fn one(text: &str) -> Result<Vec<Matcher>, String> {
+        selector(text)
+    }
+
     /// Whether the series with these labels is meant; without selectors every one is.
     pub fn select(&self, labels: &Labels) -> bool {
         let accepts = |matchers: &Vec<Matcher>| matchers.iter().all(|m| m.accepts_labels(labels));

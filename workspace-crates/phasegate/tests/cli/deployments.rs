@@ -74,6 +74,10 @@ fn a_network_lives_from_command_to_command() {
     let phase = &status["phases"][0];
     assert_eq!(phase["deployment"], ID);
     assert_eq!(phase["standing"], "internal-soak", "{phase}");
+    // The gate itself says how long it takes: its queries look back 5 minutes before its soak counts.
+    let at = |name: &str| phase[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let needed = at("earliest_pass").duration_since(at("deployed"));
+    assert_eq!(needed.as_secs(), 600);
     let rule = repository.run(&["phase", "explain", "small/soak", "--live"]).ends(0);
     rule.prints("holds for 5m").prints("inconclusive");
     let action = r#"{"kind":"l1_reorg","depth":3}"#;

@@ -6,12 +6,15 @@
     reason = "helpers of tests may do what tests may"
 )]
 
+mod archives;
 mod definitions;
 mod deployments;
 mod exit_codes;
 mod help;
 mod ledgers;
+mod queries;
 mod rehearsals;
 mod reports;
+mod serving;
 mod support;
 mod ticks;

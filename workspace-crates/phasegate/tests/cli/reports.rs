@@ -141,5 +141,5 @@ fn a_site_has_every_report_of_the_ledger() {
     let status = repository.run(&["phase", "status"]).ends(0).stdout;
     assert!(status.contains("small"), "{status}");
     let explained = repository.run(&["phase", "explain", "small/soak"]).ends(0).stdout;
-    assert!(explained.contains("Soak: ") && explained.contains("Evidence "), "{explained}");
+    assert!(explained.contains("Soak: ") && explained.contains("Evidence:"), "{explained}");
 }
