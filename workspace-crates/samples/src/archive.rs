@@ -358,6 +358,7 @@ impl Archive {
         }
         if self.targets_unsynced {
             self.targets_file.sync()?;
+            self.tidy()?;
             self.targets_unsynced = false;
         }
         if self.log.is_broken() { self.save() } else { Ok(()) }

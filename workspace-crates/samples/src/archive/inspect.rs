@@ -60,7 +60,7 @@ pub struct BlockInfo {
 pub struct Verification {
     /// Blocks that were read.
     pub blocks: u64,
-    /// Samples in blocks that were read and decoded.
+    /// Samples in these blocks.
     pub block_samples: u64,
     /// Scrapes of the log whose checksums were checked.
     pub log_scrapes: u64,
@@ -130,7 +130,7 @@ pub(super) fn info_on(storage: &dyn Storage, path: &Path) -> Result<ArchiveInfo,
     })
 }
 
-/// Checks every byte of the archive in `path`, and decodes every sample.
+/// Checks every byte of the archive in `path`, and takes every frame of its blocks apart.
 ///
 /// # Errors
 /// As [`Archive::read`](super::Archive::read). Damage is no error but in what is returned.
