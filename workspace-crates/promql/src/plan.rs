@@ -40,7 +40,7 @@ pub(crate) enum Stage {
 }
 
 /// Which sample stands for the series at each distinct time.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Places {
     /// [`NOWHERE`] for none.
     indices: Vec<u32>,
@@ -184,7 +184,9 @@ impl Stage {
         match self {
             Self::Latest { at, takes_time, layout } => {
                 let at = *at;
-                let places = Layout::of(layout, times_ms, |times_ms| Places::of(times_ms, at));
+                let places = Layout::of(layout, times_ms, |times_ms, places| {
+                    places.find(times_ms, at);
+                });
                 if *takes_time {
                     places.times(times_ms, &values, out);
                 } else {
@@ -212,7 +214,7 @@ impl Stage {
 }
 
 impl Places {
-    fn of(times_ms: &[i64], at: Shifted) -> Self {
+    fn find(&mut self, times_ms: &[i64], at: Shifted) {
         let mut cursor = Cursor::default();
         let place = |step| {
             let time = at.time(step);
@@ -221,11 +223,12 @@ impl Places {
                 _ => NOWHERE,
             }
         };
-        let indices: Vec<u32> = (0..at.distinct()).map(place).collect();
+        self.indices.clear();
+        self.indices.extend((0..at.distinct()).map(place));
         let follows = |pair: &[u32]| pair[0] != NOWHERE && pair[1] == pair[0] + 1;
-        let first = indices.first().filter(|first| **first != NOWHERE).copied();
-        let run = first.filter(|_| indices.windows(2).all(follows)).map(|first| first as usize);
-        Self { indices, run }
+        let first = self.indices.first().filter(|first| **first != NOWHERE).copied();
+        let run = first.filter(|_| self.indices.windows(2).all(follows));
+        self.run = run.map(|first| first as usize);
     }
 
     /// A staleness marker says that the series is absent, which is how absence is written anyway.

@@ -147,27 +147,29 @@ impl Reader {
         parts: &[Box<dyn Part + '_>],
         sink: &mut S,
     ) -> Result<(), Failure> {
-        let mut failure = None;
-        let mut see = |series: samples::Series| {
-            let outcome = ctx.charge(series.values().len()).and_then(|()| {
-                let labels = self.stage.run(ctx, series, &mut self.values)?;
-                if self.values.iter().any(|v| is_present(*v)) {
-                    sink.take(ctx, labels, &mut self.values)?;
-                }
-                Ok(())
-            });
-            match outcome {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(reason) => {
-                    failure = Some(reason);
-                    ControlFlow::Break(())
-                }
-            }
-        };
         for part in parts {
-            part.read(&mut see)?;
+            let mut outcome = Ok(());
+            part.read(&mut |series| {
+                outcome = self.take(ctx, series, sink);
+                if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+            outcome?;
         }
-        failure.map_or(Ok(()), Err)
+        Ok(())
+    }
+
+    fn take<S: Sink>(
+        &mut self,
+        ctx: &Context<'_>,
+        series: samples::Series,
+        sink: &mut S,
+    ) -> Result<(), Failure> {
+        ctx.charge(series.values().len())?;
+        let labels = self.stage.run(ctx, series, &mut self.values)?;
+        if self.values.iter().any(|v| is_present(*v)) {
+            sink.take(ctx, labels, &mut self.values)?;
+        }
+        Ok(())
     }
 }
 

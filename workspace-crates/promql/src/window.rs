@@ -8,15 +8,16 @@ use crate::context::Shifted;
 /// The indices of a window's first sample and of the one after its last.
 pub(crate) type Bounds = (usize, usize);
 
-/// The window of each distinct time. Both indices only grow from step to step.
-pub(crate) fn bounds(times_ms: &[i64], ends: &Shifted, range_ms: i64) -> Vec<Bounds> {
+/// The window of each distinct time, put into `found`. Both indices only grow from step to step.
+pub(crate) fn bounds(times_ms: &[i64], ends: &Shifted, range_ms: i64, found: &mut Vec<Bounds>) {
     let (mut low, mut high) = (Cursor::default(), Cursor::default());
     let window = |step| {
         let end = ends.time(step);
         let high = high.seek(times_ms, end);
         (low.seek(times_ms, end - range_ms), high)
     };
-    (0..ends.distinct()).map(window).collect()
+    found.clear();
+    found.extend((0..ends.distinct()).map(window));
 }
 
 /// Counts how many times lie at or before a time that only grows. Samples mostly come regularly, so
@@ -31,16 +32,23 @@ impl Cursor {
     /// Beyond so many single steps a binary search is faster.
     const WALK: usize = 16;
 
+    #[inline]
     pub(crate) fn seek(&mut self, times_ms: &[i64], time_ms: i64) -> usize {
         let likely = self.at + self.advance;
-        if likely > self.at && likely < times_ms.len() {
-            let around = &times_ms[likely - 1..=likely];
-            if around[0] <= time_ms && time_ms < around[1] {
-                self.at = likely;
-                return likely;
-            }
+        if let Some([before, after]) =
+            likely.checked_sub(1).and_then(|at| times_ms.get(at..=likely))
+            && *before <= time_ms
+            && time_ms < *after
+        {
+            self.at = likely;
+            return likely;
         }
-        let mut at = likely.min(times_ms.len());
+        self.walk(times_ms, time_ms)
+    }
+
+    #[cold]
+    fn walk(&mut self, times_ms: &[i64], time_ms: i64) -> usize {
+        let mut at = (self.at + self.advance).min(times_ms.len());
         while at > self.at && times_ms[at - 1] > time_ms {
             at -= 1;
         }
@@ -63,19 +71,20 @@ pub(crate) struct Layout<T> {
     pub(crate) inner: T,
 }
 
-impl<T> Layout<T> {
-    /// What was made for the same times before, or else what `make` makes.
+impl<T: Default> Layout<T> {
+    /// What was made for the same times before, or else what `make` makes of that for others, the
+    /// buffers of which it can use again.
     pub(crate) fn of<'a>(
         known: &'a mut Option<Self>,
         times_ms: &Arc<Vec<i64>>,
-        make: impl FnOnce(&[i64]) -> T,
+        make: impl FnOnce(&[i64], &mut T),
     ) -> &'a T {
         let is_known = known.as_ref().is_some_and(|k| Arc::ptr_eq(&k.times_ms, times_ms));
+        let mut inner = known.take().map_or_else(T::default, |known| known.inner);
         if !is_known {
-            *known = None;
+            make(times_ms, &mut inner);
         }
-        let make = || Self { times_ms: Arc::clone(times_ms), inner: make(times_ms) };
-        &known.get_or_insert_with(make).inner
+        &known.insert(Self { times_ms: Arc::clone(times_ms), inner }).inner
     }
 }
 
@@ -171,10 +180,16 @@ mod tests {
     use crate::context::Shifted;
     use proptest::prelude::*;
 
+    fn found(times_ms: &[i64], ends: &Shifted, range_ms: i64) -> Vec<super::Bounds> {
+        let mut found = Vec::new();
+        bounds(times_ms, ends, range_ms, &mut found);
+        found
+    }
+
     #[test]
     fn windows_are_open_on_the_left() {
         let ends = Shifted { first_ms: 20, step_ms: 10, count: 3 };
-        assert_eq!(bounds(&[0, 10, 20, 30], &ends, 20), [(1, 3), (2, 4), (3, 4)]);
+        assert_eq!(found(&[0, 10, 20, 30], &ends, 20), [(1, 3), (2, 4), (3, 4)]);
     }
 
     proptest! {
@@ -187,7 +202,7 @@ mod tests {
             // Distinct powers of two: a sum shows exactly which samples were taken.
             let values: Vec<f64> = (0..times.len()).map(|n| (n as f64).exp2()).collect();
             let ends = Shifted { first_ms, step_ms, count };
-            let found = bounds(&times, &ends, range_ms);
+            let found = found(&times, &ends, range_ms);
             prop_assert_eq!(found.len(), ends.distinct());
             let mut sums = Vec::new();
             fold(&found, |at| values[at], |a, b| a + b, |sum, _, _| sum, &mut sums);
@@ -210,7 +225,7 @@ mod tests {
         fn joins_keep_their_order(count in 1_usize..150, range_ms in 1_i64..300, step_ms in 1_i64..90) {
             let times: Vec<i64> = (0..count as i64).map(|n| n * 3).collect();
             let ends = Shifted { first_ms: 0, step_ms, count: 30 };
-            let found = bounds(&times, &ends, range_ms);
+            let found = found(&times, &ends, range_ms);
             // First and last of a window, which only an operation in order gives.
             let mut folded = Vec::new();
             let finish = |(first, last), _, (low, high)| {

@@ -127,7 +127,7 @@ pub(crate) struct Windowed {
 }
 
 /// What depends on the times of a series alone.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Windows {
     bounds: Vec<Bounds>,
     /// Only for what extrapolates.
@@ -196,17 +196,17 @@ impl Windowed {
         out: &mut Vec<f64>,
     ) -> Result<(), Failure> {
         let (function, ends, range_ms, grid) = (self.function, self.ends, self.range_ms, self.grid);
-        let windows = Layout::of(&mut self.layout, times_ms, |times_ms| {
-            let mut bounds = bounds(times_ms, &ends, range_ms);
+        let windows = Layout::of(&mut self.layout, times_ms, |times_ms, made| {
+            let Windows { bounds: found, edges } = made;
+            bounds(times_ms, &ends, range_ms, found);
             if function.uses_step() {
-                let last = bounds.last().copied().unwrap_or_default();
-                bounds.resize(grid.count, last);
+                let last = found.last().copied().unwrap_or_default();
+                found.resize(grid.count, last);
             }
-            let edges = function.extrapolation().map_or_else(Vec::new, |kind| {
-                extrapolate::Windows { kind, ends: &ends, range_ms, bounds: &bounds }
-                    .edges(times_ms)
-            });
-            Windows { bounds, edges }
+            if let Some(kind) = function.extrapolation() {
+                extrapolate::Windows { kind, ends: &ends, range_ms, bounds: found }
+                    .edges(times_ms, edges);
+            }
         });
         let series = Prepared { times_ms, values, bounds: &windows.bounds };
         if let Some(kind) = function.extrapolation() {

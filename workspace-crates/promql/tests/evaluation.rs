@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base::{Duration, Instant};
 use promql::{Asked, Failure, Limits, Matrix, Query, QueryError, Value, ValueKind};
-use samples::{Labels, STALE_NAN, Series};
+use samples::{Labels, Matcher, Part, STALE_NAN, SampleSource, Series, SourceError};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -369,6 +370,99 @@ fn a_deadline_ends_an_evaluation_and_says_so() {
     let limits = Limits { deadline: Some(deadline), ..Limits::default() };
     assert_eq!(over("sum(up)", &source, 99, &limits), Err(Failure::OutOfTime));
     assert_eq!(over("1 + 1", &source, 99, &limits), Err(Failure::OutOfTime));
+}
+
+/// A source of many parts, some of which are damaged; it counts what it hands out.
+struct Damaged {
+    parts: usize,
+    damaged: Vec<usize>,
+    handed_out: AtomicUsize,
+}
+
+struct DamagedPart<'a>(&'a Damaged, usize);
+
+impl Part for DamagedPart<'_> {
+    fn read(&self, see: &mut dyn FnMut(Series) -> ControlFlow<()>) -> Result<(), SourceError> {
+        for n in 0..3 {
+            let labels = [("part", self.1.to_string()), ("n", n.to_string())];
+            let labels = labels.each_ref().map(|(name, value)| (*name, value.as_str()));
+            self.0.handed_out.fetch_add(1, Ordering::Relaxed);
+            if see(steady("up", &labels, 1.0, 10)).is_break() {
+                return Ok(());
+            }
+        }
+        match self.0.damaged.contains(&self.1) {
+            true => Err(SourceError::Unreadable(format!("part {}", self.1))),
+            false => Ok(()),
+        }
+    }
+}
+
+impl SampleSource for Damaged {
+    fn select(&self, _: &[Matcher], _: i64, _: i64) -> Result<Vec<Series>, SourceError> {
+        Err(SourceError::Unreadable("as a whole".to_owned()))
+    }
+
+    fn parts<'a>(
+        &'a self,
+        _: &[Matcher],
+        _: i64,
+        _: i64,
+    ) -> Result<Vec<Box<dyn Part + 'a>>, SourceError> {
+        Ok((0..self.parts).map(|n| Box::new(DamagedPart(self, n)) as Box<dyn Part>).collect())
+    }
+}
+
+#[test]
+fn damage_is_an_error_and_the_same_one_on_any_number_of_threads() {
+    let query = Query::parse("sum(up)").unwrap();
+    let at = Instant::from_unix_millis(5 * MINUTE_MS);
+    for threads in [1, 2, 7] {
+        for parts in [5, 50, 500] {
+            let limits = Limits { threads, ..Limits::default() };
+            let mut source = Damaged { parts, damaged: vec![3, 4], handed_out: 0.into() };
+            let failure = promql::instant(&query, &source, at, &limits).unwrap_err().failure;
+            assert_eq!(failure, Failure::Source(SourceError::Unreadable("part 3".to_owned())));
+            source.damaged.clear();
+            let value = promql::instant(&query, &source, at, &limits).unwrap();
+            let Value::Vector(samples) = value else { panic!("{value:?}") };
+            assert_eq!(samples[0].value, 3.0 * parts as f64);
+        }
+    }
+}
+
+#[test]
+fn a_limit_ends_reading_at_once() {
+    let query = Query::parse("sum(up)").unwrap();
+    let at = Instant::from_unix_millis(5 * MINUTE_MS);
+    let limits = Limits { threads: 1, max_samples: 25, ..Limits::default() };
+    let source = Damaged { parts: 500, damaged: vec![], handed_out: 0.into() };
+    let failure = promql::instant(&query, &source, at, &limits).unwrap_err().failure;
+    assert_eq!(failure, Failure::TooManySamples { limit: 25 });
+    assert_eq!(source.handed_out.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn remarks_come_with_the_result() {
+    let source = vec![steady("height", &[], 1.0, 10), steady("x_bucket", &[("le", "?")], 1.0, 10)];
+    let remarks = |text: &str| {
+        let query = Query::parse(text).unwrap();
+        let at = Instant::from_unix_millis(9 * MINUTE_MS);
+        let limits = Limits::default();
+        let found = promql::instant_annotated(&query, &source, at, &limits).unwrap().annotations;
+        let texts = |found: &mut dyn Iterator<Item = &promql::Annotation>| {
+            found.map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        (texts(&mut found.warnings()), texts(&mut found.infos()))
+    };
+    let (warnings, infos) = remarks("sum(rate(height[5m]))");
+    assert!(warnings.is_empty() && infos.contains("\"height\""), "{warnings}{infos}");
+    assert_eq!(remarks("rate(x_bucket[5m])"), (String::new(), String::new()));
+    assert_eq!(remarks("rate(none[5m])"), (String::new(), String::new()));
+    let (warnings, infos) = remarks("histogram_quantile(1.5, x_bucket)");
+    assert!(infos.is_empty());
+    assert!(warnings.contains("between 0 and 1, got 1.5"), "{warnings}");
+    assert!(warnings.contains("malformed value of \"?\" for metric name \"x_bucket\""));
 }
 
 #[test]
