@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 
-use collectors::{Collectors, Documents, GitHub, Probes};
+use collectors::{Collectors, Documents, GitHub, Probes, Prometheus};
 use definition::{Definitions, Overrides};
 use deployment::ProcessDriver;
 use engine::{Engine, Setup};
@@ -62,6 +62,8 @@ impl Session {
         let token = std::env::var_os("PHASEGATE_GITHUB_TOKEN_FILE").map(PathBuf::from);
         let github = GitHub::new(GITHUB, token.as_deref())
             .map_err(|error| Failure::of(Exit::Failed, &error))?;
+        let servers = Prometheus::new(&pipeline.servers, &self.world.root)
+            .map_err(|error| Failure::of(Exit::Failed, &error))?;
         let setup = Setup {
             pipeline,
             calendar: world::calendar(&self.definitions, pipeline)?,
@@ -72,6 +74,7 @@ impl Session {
                 Box::new(Documents::new(&self.world.root)),
                 Box::new(github),
                 Box::new(Probes),
+                Box::new(servers),
             ]),
             evidence: &self.evidence,
             seed: 1,

@@ -1,4 +1,5 @@
 mod scripted;
+mod tls;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

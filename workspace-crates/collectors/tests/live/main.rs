@@ -2,7 +2,7 @@
 //! from VictoriaMetrics.
 //!
 //! Where a server is not installed, its test says that it was skipped. What differs on purpose is
-//! in the table below; `docs/reference/servers.md` says the same to users.
+//! in the table below; `docs/servers.md` says the same to users.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 

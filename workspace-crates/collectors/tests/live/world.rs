@@ -180,7 +180,7 @@ pub fn judge(kind: &str, params: &str, samples: &Vec<Series>, url: Option<&str>)
             track: Track::Internal,
             attempt: 1,
             driver: "tests/1",
-            host: "simulated",
+            host: "process",
             crypto: "ed25519",
             started: START,
             ended: None,
