@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{DeploymentSpec, DriverError, NodeState};
 
 /// Version of all files of a deployment.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 1;
 
 /// The files of one deployment: `<state>/deployments/<id>/…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,7 +198,7 @@ mod tests {
         let written = SupervisorFile::new(ProcessId { pid: 1, started_ticks: 2 });
         write_json(&path, &written).unwrap();
         assert_eq!(read_json(&path).unwrap(), Some(written));
-        for (bytes, expected) in [("{", "EOF"), (r#"{"schema":1}"#, "version 1, not 2")] {
+        for (bytes, expected) in [("{", "EOF"), (r#"{"schema":2}"#, "version 2, not 1")] {
             std::fs::write(&path, bytes).unwrap();
             let problem = read_json::<SupervisorFile>(&path).unwrap_err().to_string();
             assert!(problem.contains("supervisor.json") && problem.contains(expected), "{problem}");
