@@ -349,8 +349,11 @@ proptest! {
 
     #[test]
     fn the_number_of_threads_does_not_matter(
-        text in Grammar::common(&["a", "b", "{x=~\"1|2\"}"]).vector(),
-        all in fractional_storage(),
+        text in prop_oneof![
+            Grammar::common(&["a", "b", "{x=~\"1|2\"}"]).vector(),
+            Grammar::wild().vector(),
+        ],
+        all in prop_oneof![fractional_storage(), storage()],
         size in 1_usize..4,
     ) {
         let source = InParts { all, size };
@@ -368,6 +371,19 @@ proptest! {
         let parts = bits_of(&text, &InParts { all, size }, 2);
         // Which of several failures is reported may depend on which series come first.
         prop_assert_eq!(parts.ok(), whole.ok(), "{}", text);
+    }
+
+    /// With limits, nothing that can be written panics or goes on for long.
+    #[test]
+    fn whatever_is_written_ends(
+        text in Grammar::wild().vector(), source in storage(), step_s in 1_i64..1_000_000,
+    ) {
+        let query = Query::parse(&text).unwrap();
+        let limits = Limits { max_samples: 100_000, max_steps: 1_000, ..Limits::default() };
+        let (start, end) = (Instant::default(), Instant::from_unix_millis(400_000));
+        let step = Duration::from_millis(step_s * 1_000);
+        let _ = promql::range_annotated(&query, &source, start, end, step, &limits);
+        let _ = promql::instant_annotated(&query, &source, end, &limits);
     }
 
     #[test]

@@ -23,11 +23,9 @@ pub struct Grammar {
     pub ranged: Vec<&'static str>,
     /// What may follow a selector, such as `" offset 20s"`; the empty text is most likely wanted.
     pub shifts: Vec<&'static str>,
-    /// Functions of one range vector.
+    /// Functions of one range vector; `{}` stands for it where it is not the only argument.
     pub windowed: Vec<&'static str>,
-    /// Functions of one range vector with a scalar before it, written up to the comma and space.
-    pub windowed_with: Vec<&'static str>,
-    /// Functions of one instant vector. `-` is one of them.
+    /// Functions of one instant vector, in the same form. `-` is one of them.
     pub functions: Vec<&'static str>,
     /// Aggregations without a parameter.
     pub aggregations: Vec<&'static str>,
@@ -41,8 +39,6 @@ pub struct Grammar {
     pub scalar_operators: Vec<&'static str>,
     /// Scalars.
     pub scalars: Vec<&'static str>,
-    /// The label that `label_replace` reads, and the one that it writes.
-    pub relabel: (&'static str, &'static str),
     /// The longest range, in seconds.
     pub range_s_max: i64,
 }
@@ -73,8 +69,9 @@ impl Grammar {
                 "present_over_time",
                 "ts_of_max_over_time",
                 "mad_over_time",
+                "quantile_over_time(0.5, {})",
+                "quantile_over_time(0.9, {})",
             ],
-            windowed_with: vec!["quantile_over_time(0.5, ", "quantile_over_time(0.9, "],
             functions: vec![
                 "abs",
                 "ceil",
@@ -86,6 +83,8 @@ impl Grammar {
                 "hour",
                 "sqrt",
                 "round",
+                "clamp({}, -1, 4)",
+                "label_replace({}, \"y\", \"$1z\", \"x\", \"(.*)\")",
             ],
             aggregations: vec!["sum", "min", "max", "count", "group", "avg"],
             ranked: vec![
@@ -119,7 +118,6 @@ impl Grammar {
             ],
             scalar_operators: vec!["+", "-", "/", "> bool", "<=", "!="],
             scalars: vec!["2", "-1", "NaN", "time()", "scalar(a{x=\"1\"})"],
-            relabel: ("x", "y"),
             range_s_max: 200,
         }
     }
@@ -149,8 +147,9 @@ impl Grammar {
                 "irate",
                 "idelta",
                 "deriv",
+                "quantile_over_time(0.5, {})",
+                "quantile_over_time(0.9, {})",
             ],
-            windowed_with: vec!["quantile_over_time(0.5, ", "quantile_over_time(0.9, "],
             functions: vec![
                 "abs",
                 "ceil",
@@ -163,6 +162,8 @@ impl Grammar {
                 "round",
                 "exp",
                 "minute",
+                "clamp({}, -1, 4)",
+                "label_replace({}, \"y\", \"$1z\", \"x\", \"(.*)\")",
             ],
             aggregations: vec!["sum", "min", "max", "count", "group", "avg", "stddev", "stdvar"],
             ranked: vec!["topk(2, ", "bottomk(1, ", "quantile(0.5, ", "count_values(\"v\", "],
@@ -185,16 +186,78 @@ impl Grammar {
             ],
             scalar_operators: vec!["+", "-", "*", "/", "> bool", "<=", "!="],
             scalars: vec!["2", "-1", "0.5", "time()"],
-            relabel: ("x", "y"),
             range_s_max: 600,
         }
+    }
+
+    /// All that this evaluator has, with parameters that nobody means.
+    pub fn wild() -> Self {
+        let mut all = Self::exact();
+        all.shifts.extend([
+            " @ start()",
+            " @ end() offset -1h",
+            " @ 1e12",
+            " @ -5 offset 30s",
+            " offset 99y",
+            " offset -99y",
+        ]);
+        all.windowed.extend([
+            "avg_over_time",
+            "stddev_over_time",
+            "stdvar_over_time",
+            "deriv",
+            "predict_linear({}, 1e300)",
+            "predict_linear({}, NaN)",
+            "predict_linear({}, time())",
+            "double_exponential_smoothing({}, 0.5, 1)",
+            "double_exponential_smoothing({}, scalar(none), 0.1)",
+            "quantile_over_time(NaN, {})",
+            "quantile_over_time(-Inf, {})",
+            "quantile_over_time(scalar(a{x=\"1\"}), {})",
+            "ts_of_first_over_time",
+            "ts_of_last_over_time",
+            "ts_of_min_over_time",
+        ]);
+        all.functions.extend([
+            "clamp({}, 2, -2)",
+            "clamp_max({}, NaN)",
+            "clamp_min({}, time() % 3)",
+            "round({}, 0)",
+            "round({}, -0.1)",
+            "exp",
+            "ln",
+            "year",
+            "days_in_month",
+            "day_of_year",
+            "vector(scalar({}))",
+            "sort_desc",
+            "sort_by_label({}, \"x\", \"y\")",
+            "label_join({}, \"x\", \"-\", \"x\", \"__name__\")",
+            "label_replace({}, \"__name__\", \"n$1\", \"x\", \"(.*)\")",
+            "label_replace({}, \"le\", \"$1\", \"x\", \"(.*)\")",
+            "histogram_quantile(0.5, {})",
+            "histogram_quantile(time() % 2, {})",
+            "histogram_quantiles({}, \"q\", 0.1, 2)",
+            "histogram_fraction(-1, 3, {})",
+            "limit_ratio(0.4, {})",
+            "limit_ratio(-7, {})",
+            "limitk(1e18, {})",
+            "topk(scalar(b), {})",
+            "quantile(NaN, {})",
+            "count_values(\"x\", {})",
+            "count_values(\"__name__\", {})",
+        ]);
+        all.aggregations.extend(["stddev", "stdvar"]);
+        all.scalars.extend(["Inf", "1e308", "start()", "step()", "-scalar(b) / 0"]);
+        all.scalar_operators.extend(["*", "%", "^", "atan2", "=="]);
+        all.operators.extend(["-", "atan2", ">= bool on (x) group_left (y)"]);
+        all
     }
 
     /// An expression that gives an instant vector. Some of them fail when they are evaluated, because
     /// vectors do not match one to one.
     pub fn vector(&self) -> BoxedStrategy<String> {
         let windowed = select(self.windowed.clone());
-        let windowed_with = select(self.windowed_with.clone());
         let shift = select(self.shifts.clone());
         let selector = (select(self.selectors.clone()), shift.clone())
             .prop_map(|(base, shift)| format!("{base}{shift}"));
@@ -202,8 +265,7 @@ impl Grammar {
             .prop_map(|(base, range, shift)| format!("{base}[{range}s]{shift}"));
         let leaf = prop_oneof![
             3 => selector,
-            3 => (windowed.clone(), ranged.clone()).prop_map(|(f, r)| format!("{f}({r})")),
-            1 => (windowed_with, ranged).prop_map(|(f, r)| format!("{f}{r})")),
+            3 => (windowed.clone(), ranged).prop_map(|(f, r)| call(f, &r)),
             1 => Just("vector(time() % 7)".to_owned()),
         ];
         let grammar = self.clone();
@@ -218,27 +280,29 @@ impl Grammar {
         let groupings = select(self.groupings.clone());
         let scalars = select(self.scalars.clone());
         let with_scalar = select(self.scalar_operators.clone());
-        let (from, to) = self.relabel;
         prop_oneof![
             2 => (select(self.aggregations.clone()), groupings, inner.clone())
                 .prop_map(|(a, g, e)| format!("{a}{g} ({e})")),
             1 => (select(self.ranked.clone()), inner.clone()).prop_map(|(r, e)| format!("{r}{e})")),
-            1 => (select(self.functions.clone()), inner.clone())
-                .prop_map(|(f, e)| format!("{f}({e})")),
+            2 => (select(self.functions.clone()), inner.clone()).prop_map(|(f, e)| call(f, &e)),
             1 => (inner.clone(), select(self.operators.clone()), inner.clone())
                 .prop_map(|(a, o, b)| format!("({a}) {o} ({b})")),
             1 => (inner.clone(), with_scalar.clone(), scalars.clone())
                 .prop_map(|(e, o, s)| format!("({e}) {o} {s}")),
             1 => (scalars, with_scalar, inner.clone())
                 .prop_map(|(s, o, e)| format!("{s} {o} ({e})")),
-            1 => (windowed, inner.clone(), 1_i64..90, 1_i64..30)
-                .prop_map(|(f, e, range, step)| format!("{f}(({e})[{range}s:{step}s])")),
-            1 => (inner.clone(), 0_i64..3).prop_map(move |(e, d)| {
-                format!("label_replace({e}, \"{to}\", \"$1{d}\", \"{from}\", \"(.*)\")")
-            }),
-            1 => inner.prop_map(|e| format!("clamp({e}, -1, 4)")),
+            1 => (windowed, inner, 1_i64..90, 1_i64..30)
+                .prop_map(|(f, e, range, step)| call(f, &format!("({e})[{range}s:{step}s]"))),
         ]
         .boxed()
+    }
+}
+
+fn call(function: &str, argument: &str) -> String {
+    if function.contains("{}") {
+        function.replace("{}", argument)
+    } else {
+        format!("{function}({argument})")
     }
 }
 
