@@ -114,7 +114,10 @@ impl<'a, S: LedgerStore> Engine<'a, S> {
     /// Where the programme stands.
     #[must_use]
     pub fn state(&self) -> State {
-        let entries = self.ledger.view().iter().map(|verified| (&verified.entry, verified.digest));
+        let view = self.ledger.view();
+        // What a key signed that is no longer trusted has not happened.
+        let counted = view.iter().filter(|verified| !view.is_void(verified.entry.seq));
+        let entries = counted.map(|verified| (&verified.entry, verified.digest));
         State::fold(self.setup.pipeline, entries)
     }
 

@@ -8,6 +8,7 @@ use gates::{Evaluation, PhaseEvaluation, PhaseFacts, judge_phase};
 use ledger::LedgerStore;
 use ledger::body::{self, EvaluationRef};
 
+use crate::agreement::{Agreement, Wanted, states};
 use crate::decide::{self, Transition};
 use crate::engine::Engine;
 use crate::gather::facts;
@@ -140,7 +141,12 @@ impl<S: LedgerStore> Engine<'_, S> {
             |why: String| EngineError::NotNow { phase: phase.clone(), what: "advance", why };
         self.phase(phase)?;
         self.restore(&self.state(), now)?;
+        let passes = self.state().passes.len();
+        self.carry_out_agreed(now)?;
         let state = self.state();
+        if state.passes.iter().skip(passes).any(|pass| pass.phase == *phase) {
+            return Ok(());
+        }
         if !decide::open_tracks(&state).iter().any(|(open, _)| open == phase) {
             let standing = state.standing(phase).describe();
             return Err(refuse(format!("it is {standing}, so there is nothing to judge")));
@@ -152,9 +158,15 @@ impl<S: LedgerStore> Engine<'_, S> {
             decide::transitions(self.setup.pipeline, &state, &self.setup.calendar, &evaluation);
         let own = transitions.into_iter().find(|one| subject_of(one).0 == *phase);
         match own {
-            Some(advance @ Transition::Advance { .. }) => {
+            Some(advance @ Transition::Advance { track, .. }) => {
                 let reference = EvaluationRef { seq: judged.seq, digest: judged.digest };
-                self.take(advance, reference, now)
+                self.take(advance, reference, now)?;
+                match self.state().settled.contains(&(judged.seq, phase.clone(), track)) {
+                    true => Ok(()),
+                    false => {
+                        Err(refuse("it is proposed now, and waits for its approvals".to_owned()))
+                    }
+                }
             }
             Some(Transition::Hold { reasons, .. }) => Err(refuse(reasons.join(" "))),
             Some(Transition::Reset { reason, .. }) => Err(refuse(reason)),
@@ -232,9 +244,13 @@ impl<S: LedgerStore> Engine<'_, S> {
     ) -> Result<(), EngineError> {
         match transition {
             Transition::Advance { phase, track, reason } => {
-                let (from, to) = match track {
-                    Track::Internal => ("internal-soak", "cleared"),
-                    Track::Public => ("public-soak", "complete"),
+                let (from, to) = states(track);
+                let wanted = Wanted { phase: &phase, track, from, to };
+                let proposal = match self.agreement(wanted, evaluation, now)? {
+                    Agreement::NotNeeded => None,
+                    Agreement::Given(proposal) => Some(proposal),
+                    // A later tick carries it out, once the leads have approved.
+                    Agreement::Open => return Ok(()),
                 };
                 let entry = body::Advance {
                     phase: phase.clone(),
@@ -242,6 +258,7 @@ impl<S: LedgerStore> Engine<'_, S> {
                     from: from.to_owned(),
                     to: to.to_owned(),
                     evaluation,
+                    proposal,
                     reason: reason.clone(),
                 };
                 self.append(now, entry, [], BTreeMap::new())?;

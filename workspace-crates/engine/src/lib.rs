@@ -3,6 +3,7 @@
 //! Architecture invariant: this is the only crate that knows that sequence. What is decided is
 //! decided in [`decide`], which is pure; the rest carries it out and records it.
 
+mod agreement;
 mod announce;
 mod ask;
 pub mod decide;

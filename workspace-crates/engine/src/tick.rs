@@ -10,13 +10,14 @@ use ledger::LedgerStore;
 use ledger::body::{self, Event};
 use serde_json::json;
 
+use crate::agreement::{Wanted, states};
 use crate::decide::{self, Move};
 use crate::engine::Engine;
 use crate::state::{Deployed, Standing, State};
 use crate::{EngineError, document};
 
 /// A proposal lapses after this, the longest that the ledger allows.
-const PROPOSAL_LASTS: Duration = Duration::from_hours(14 * 24);
+pub(crate) const PROPOSAL_LASTS: Duration = Duration::from_hours(14 * 24);
 
 /// Why the network of a track that advanced is taken down.
 pub(crate) const PASSED: &str = "The track has passed; its network is taken down.";
@@ -45,6 +46,7 @@ impl<S: LedgerStore> Engine<'_, S> {
     /// when none is left.
     fn step(&mut self, now: Instant) -> Result<bool, EngineError> {
         self.restore(&self.state(), now)?;
+        self.carry_out_agreed(now)?;
         let state = self.state();
         self.finish_passed(&state, now)?;
         let state = self.state();
@@ -341,18 +343,10 @@ impl<S: LedgerStore> Engine<'_, S> {
         }
         let state = self.state();
         let Some(judged) = state.evaluations.last() else { return Ok(()) };
-        let proposal = body::Proposal {
-            phase: phase.id.clone(),
-            track: Track::Public,
-            from: "public-soak".to_owned(),
-            to: "complete".to_owned(),
-            evaluation: judged.digest,
-            policy: self.setup.pipeline.digest()?,
-            roles_version: self.ledger().view().roles().version,
-            operator: self.setup.signer.principal().clone(),
-            expires: now + PROPOSAL_LASTS,
-        };
-        self.append(now, proposal, [], BTreeMap::new())
+        let (from, to) = states(Track::Public);
+        let wanted = Wanted { phase: &phase.id, track: Track::Public, from, to };
+        let evaluation = judged.digest;
+        self.propose(wanted, evaluation, now)
     }
 
     /// Seals what was seen of the deployment of `track`, says why it ends, and takes it down. The

@@ -4,7 +4,8 @@
 mod common;
 
 use base::{Duration, Instant, Outcome, VerdictKind};
-use common::{Server, World, when};
+use common::server::Server;
+use common::{World, when};
 use evidence::{External, Record, Store as _};
 use gates::{Finding, SERVER_RECORD, ServerBody};
 use samples::{Labels, Store};

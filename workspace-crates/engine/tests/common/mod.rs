@@ -7,7 +7,7 @@
 )]
 
 mod networks;
-mod server;
+pub mod server;
 mod store;
 
 use std::cell::{Cell, RefCell};
@@ -29,7 +29,6 @@ use ledger::{
 };
 
 pub use networks::{Fake, Networks};
-pub use server::Server;
 pub use store::{Shared, label};
 
 /// Wednesday of week 1, when the ledgers of these tests begin.
@@ -110,7 +109,10 @@ impl World {
     pub fn over_server(url: &str) -> Self {
         let pipeline = format!("{PIPELINE}\n[servers.main]\nurl = \"{url}\"\n");
         let stage = STAGE.replace("step = \"30m\"", "step = \"30m\", server = \"main\"");
-        Self::with_texts(CALENDAR, &pipeline, &stage)
+        let world = Self::with_texts(CALENDAR, &pipeline, &stage);
+        // No server scrapes a simulated network.
+        world.networks.borrow_mut().is_real = true;
+        world
     }
 
     fn with_texts(calendar: &str, pipeline: &str, stage: &str) -> Self {
@@ -137,14 +139,19 @@ impl World {
     }
 
     fn create(&self) {
+        self.open(self.roles(), &["lead"]);
+    }
+
+    fn open(&self, roles: Roles, signers: &[&str]) {
         let genesis = body::Genesis {
             pipeline: self.pipeline().id.clone(),
-            roles: self.roles(),
+            roles,
             note: "Tests decide alone.".to_owned(),
         };
         let draft = Draft::new(at(BEGAN), pins(), genesis);
         let network = NetworkId::new("demo").unwrap();
-        let signers: [&dyn Signer; 1] = [&self.keys["lead"]];
+        let signers: Vec<&dyn Signer> =
+            signers.iter().map(|name| &self.keys[name] as &dyn Signer).collect();
         Ledger::create(self.store.clone(), network, draft, &signers, BTreeMap::new()).unwrap();
     }
 
@@ -164,6 +171,35 @@ impl World {
                 .map(|(role_name, who)| (role_name.to_owned(), role(who)))
                 .into(),
         }
+    }
+
+    /// The same programme, where two of three leads have to agree.
+    pub fn quorum() -> Self {
+        let mut world = Self::new();
+        world.store = Shared::default();
+        let mut roles = world.roles();
+        roles.policy = Policy::Quorum;
+        let leads = ["lead", "bob", "carol"].map(|name| PrincipalId::new(name).unwrap());
+        for name in ["root", "lead"] {
+            roles.roles.insert(name.to_owned(), Role { of: leads.to_vec(), threshold: 2 });
+        }
+        world.open(roles, &["lead", "bob"]);
+        world
+    }
+
+    /// One lead approves the newest proposal.
+    pub fn consent(&self, name: &'static str, now: Instant) {
+        let mut ledger = self.ledger();
+        let proposed =
+            ledger.view().iter().rev().find(|one| matches!(one.entry.body, Body::Proposal(_)));
+        let approval = body::Approval {
+            proposal: proposed.unwrap().digest,
+            principal: PrincipalId::new(name).unwrap(),
+            role: "lead".to_owned(),
+            statement: "I recomputed the evaluation.".to_owned(),
+        };
+        let draft = Draft::new(now, pins(), approval);
+        ledger.append(draft, &[&self.keys[name]], BTreeMap::new()).unwrap();
     }
 
     pub fn pipeline(&self) -> &Pipeline {
@@ -343,7 +379,7 @@ pub fn pins() -> Pins {
 }
 
 fn keys() -> BTreeMap<&'static str, SshKeySigner> {
-    ["ci", "lead", "north"]
+    ["ci", "lead", "north", "bob", "carol"]
         .map(|name| {
             let pair = ledger::keys::generate_ed25519(Some(Digest::of(name.as_bytes()).0)).unwrap();
             let id = PrincipalId::new(name).unwrap();

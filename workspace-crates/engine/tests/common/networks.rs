@@ -27,6 +27,8 @@ pub struct Networks {
     pub broken: BTreeMap<String, (Instant, Instant)>,
     /// Deployments that the machine does not let come up.
     pub refused: Vec<String>,
+    /// Whether the networks run as processes, and not simulated.
+    pub is_real: bool,
     /// Before or right after this operation, counted from 0, the program dies.
     pub dies: Option<(usize, bool)>,
     operations: usize,
@@ -66,7 +68,7 @@ impl Fake {
         Status {
             deployment: spec.id.clone(),
             driver: "fake".to_owned(),
-            host: "simulated".to_owned(),
+            host: self.host().to_owned(),
             state: DeploymentState::Running,
             started: Some(spec.start),
             now: self.0.borrow().now,
@@ -82,7 +84,7 @@ impl Driver for Fake {
     }
 
     fn host(&self) -> &'static str {
-        "simulated"
+        if self.0.borrow().is_real { "process" } else { "simulated" }
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -157,7 +159,7 @@ impl Driver for Fake {
             ended: None,
             observed_until: networks.now,
             scrape_interval: SCRAPE_INTERVAL,
-            host: "simulated",
+            host: if networks.is_real { "process" } else { "simulated" },
             crypto: "keyed-hash",
             stats: BTreeMap::new(),
             digests: BTreeMap::new(),

@@ -1,0 +1,137 @@
+//! What people have to agree to before a phase moves.
+
+use std::collections::BTreeMap;
+
+use base::{Digest, Instant, PhaseId, Track};
+use ledger::body::{self, Body, EvaluationRef};
+use ledger::{LedgerStore, chain};
+
+use crate::decide::{self, Transition};
+use crate::engine::Engine;
+use crate::tick::PROPOSAL_LASTS;
+use crate::{EngineError, document};
+
+/// Whether the leads agree to one transition.
+pub(crate) enum Agreement {
+    /// One person decides alone here.
+    NotNeeded,
+    /// They approved the proposal with this digest.
+    Given(Digest),
+    /// It is proposed, and approvals are missing.
+    Open,
+}
+
+/// One move of a track, before anybody agreed to it.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) phase: &'a PhaseId,
+    pub(crate) track: Track,
+    pub(crate) from: &'a str,
+    pub(crate) to: &'a str,
+}
+
+/// The states that an advance of `track` leaves and takes.
+pub(crate) fn states(track: Track) -> (&'static str, &'static str) {
+    match track {
+        Track::Internal => ("internal-soak", "cleared"),
+        Track::Public => ("public-soak", "complete"),
+    }
+}
+
+impl<S: LedgerStore> Engine<'_, S> {
+    /// Whether the leads agree to `wanted` on the grounds of `evaluation`. Proposes it when nobody
+    /// has.
+    pub(crate) fn agreement(
+        &mut self,
+        wanted: Wanted<'_>,
+        evaluation: EvaluationRef,
+        now: Instant,
+    ) -> Result<Agreement, EngineError> {
+        if self.ledger().view().is_solo() {
+            return Ok(Agreement::NotNeeded);
+        }
+        if let Some((digest, consent)) = self.open_proposal(wanted, evaluation, now) {
+            let given = consent.is_given();
+            return Ok(if given { Agreement::Given(digest) } else { Agreement::Open });
+        }
+        self.propose(wanted, evaluation.digest, now)?;
+        let threshold =
+            self.ledger().view().roles().roles.get("lead").map_or(0, |role| role.threshold);
+        let Wanted { phase, track, .. } = wanted;
+        let text = format!(
+            "{phase} passes its {track} gates. It moves on when {threshold} leads approve; `phase approve` does that."
+        );
+        self.happened(now, Some(phase), Some(track), "proposed", text);
+        Ok(Agreement::Open)
+    }
+
+    /// Carries out what was proposed after the newest evaluation and has been approved since.
+    pub(crate) fn carry_out_agreed(&mut self, now: Instant) -> Result<(), EngineError> {
+        if self.ledger().view().is_solo() {
+            return Ok(());
+        }
+        let state = self.state();
+        let Some(judged) = state.evaluations.last() else { return Ok(()) };
+        let document = document::read(self.ledger(), &state, judged.seq)?;
+        let evaluation = EvaluationRef { seq: judged.seq, digest: judged.digest };
+        let transitions =
+            decide::transitions(self.setup.pipeline, &state, &self.setup.calendar, &document);
+        for transition in transitions {
+            let Transition::Advance { phase, track, .. } = &transition else { continue };
+            let (from, to) = states(*track);
+            let wanted = Wanted { phase, track: *track, from, to };
+            let is_settled = state.settled.contains(&(judged.seq, phase.clone(), *track));
+            let open = self.open_proposal(wanted, evaluation, now);
+            if !is_settled && open.is_some_and(|(_, consent)| consent.is_given()) {
+                self.take(transition, evaluation, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest proposal of `wanted` that can still be carried out.
+    pub(crate) fn open_proposal(
+        &self,
+        wanted: Wanted<'_>,
+        evaluation: EvaluationRef,
+        now: Instant,
+    ) -> Option<(Digest, chain::Consent)> {
+        let view = self.ledger().view();
+        let now = now.max(view.last().entry.time);
+        let proposed = view.iter().rev().filter(|one| match &one.entry.body {
+            Body::Proposal(one) => {
+                one.phase == *wanted.phase
+                    && one.track == wanted.track
+                    && one.from == wanted.from
+                    && one.to == wanted.to
+                    && one.evaluation == evaluation.digest
+            }
+            _ => false,
+        });
+        // Oldest last, so that of several proposals the newest counts.
+        let mut consents =
+            proposed.filter_map(|one| Some((one.digest, view.consent(&one.digest, now)?)));
+        consents.find(|(_, consent)| consent.lapse.is_none())
+    }
+
+    /// Appends the proposal of `wanted` that rests on the evaluation entry `evaluation`.
+    pub(crate) fn propose(
+        &mut self,
+        wanted: Wanted<'_>,
+        evaluation: Digest,
+        now: Instant,
+    ) -> Result<(), EngineError> {
+        let proposal = body::Proposal {
+            phase: wanted.phase.clone(),
+            track: wanted.track,
+            from: wanted.from.to_owned(),
+            to: wanted.to.to_owned(),
+            evaluation,
+            policy: self.setup.pipeline.digest()?,
+            roles_version: self.ledger().view().roles().version,
+            operator: self.setup.signer.principal().clone(),
+            expires: now + PROPOSAL_LASTS,
+        };
+        self.append(now, proposal, [], BTreeMap::new())
+    }
+}
