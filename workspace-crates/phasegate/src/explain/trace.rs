@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::condition::{holds, sides};
 use super::{Page, quantity};
-use crate::output::sparkline;
+use crate::output::{count, figure, sparkline};
 
 /// Characters of a sparkline.
 pub(super) const LINE: usize = 60;
@@ -147,7 +147,10 @@ impl<'q> Rule<'q> {
 
     fn describe(&self, unit: &str) -> String {
         match self {
-            Self::Sides(sides) => format!("{} {}", sides.operator, sides.right),
+            Self::Sides(sides) => match constant(sides.right) {
+                Some(value) => format!("{} {}", sides.operator, figure(value)),
+                None => format!("{} {}", sides.operator, sides.right),
+            },
             Self::Threshold(relation, threshold) => {
                 format!("{} {}", super::words(*relation), quantity(*threshold, unit))
             }
@@ -253,6 +256,20 @@ fn values(samples: &dyn SampleSource, query: &str, grid: Steps) -> Option<Vec<Op
     Some(values)
 }
 
+/// The number that a side of a comparison always is, such as that of `0.95 * 128`.
+fn constant(text: &str) -> Option<f64> {
+    let query = Query::parse(text).ok()?;
+    let at = |seconds: i64| {
+        let at = Instant::from_unix_millis(seconds * 1_000);
+        match promql::instant(&query, &Vec::new(), at, &Limits::default()) {
+            Ok(promql::Value::Scalar(point)) => Some(point.value),
+            _ => None,
+        }
+    };
+    // The time, and what is made of it, is a number too.
+    at(0).filter(|value| value.is_finite() && at(1) == Some(*value))
+}
+
 /// The least and the greatest value.
 pub(super) fn extremes(values: &[Option<f64>]) -> (Option<f64>, Option<f64>) {
     let known = || values.iter().copied().flatten();
@@ -299,7 +316,7 @@ impl Trace {
     }
 
     fn share(&self, steps: usize) -> String {
-        format!("{steps} of {}", crate::output::count(self.points.len(), "step", "steps"))
+        format!("{steps} of {}", count(self.points.len(), "step", "steps"))
     }
 
     /// A mark below each character of the sparkline in which the rule did not hold.
@@ -308,5 +325,19 @@ impl Trace {
         let blocks = self.points.chunks(per_block);
         let broken = |block: &[Step]| block.iter().any(|step| step.holds == Some(false));
         blocks.map(|block| if broken(block) { '✗' } else { ' ' }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::constant;
+
+    #[test]
+    fn thresholds_that_are_computed_are_shown_as_numbers() {
+        assert_eq!(constant("0.95 * 128"), Some(121.6));
+        assert_eq!(constant("128 * 2 / 3").map(crate::output::figure).as_deref(), Some("85.3333"));
+        for text in ["time()", "up", "scalar(up)", "0 / 0"] {
+            assert_eq!(constant(text), None, "{text}");
+        }
     }
 }
