@@ -174,21 +174,27 @@ impl Loaded {
         checking: Checking,
     ) -> Result<(), ArchiveError> {
         for entry in self.manifest.blocks.clone() {
-            match open_block(storage, directory, &entry, checking) {
-                Ok((block, problem)) => {
-                    let refused = self.store.add_block(block).err().map(|error| error.to_string());
-                    if let Some(problem) = refused.or(problem) {
-                        self.damaged_block(&entry, DamageKind::DamagedBlock, problem);
-                    }
-                }
-                Err(error @ BlockError::NewerVersion { .. }) => return Err(error.into()),
-                Err(BlockError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            let path = directory.block(entry.name);
+            let file = match storage.open(&path, Access::Read) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let problem = "the block is not there; take it from a copy".to_owned();
                     self.damaged_block(&entry, DamageKind::MissingBlock, problem);
+                    continue;
                 }
-                Err(error) => {
-                    self.damaged_block(&entry, DamageKind::DamagedBlock, with_cause(&error));
+                // Such as too many open files, which says nothing about the block.
+                Err(error) => return Err(io_error("opening", &path)(error)),
+            };
+            let problem = match open_block(file, &entry, checking) {
+                Ok((block, problem)) => {
+                    let refused = self.store.add_block(block).err().map(|error| error.to_string());
+                    refused.or(problem)
                 }
+                Err(error @ BlockError::NewerVersion { .. }) => return Err(error.into()),
+                Err(error) => Some(with_cause(&error)),
+            };
+            if let Some(problem) = problem {
+                self.damaged_block(&entry, DamageKind::DamagedBlock, problem);
             }
         }
         Ok(())
@@ -357,15 +363,12 @@ pub(super) fn with_cause(error: &dyn std::error::Error) -> String {
 
 /// Opens a block; the text says what is wrong with its contents.
 fn open_block(
-    storage: &dyn Storage,
-    directory: &Directory,
+    file: Box<dyn StorageFile>,
     entry: &BlockEntry,
     checking: Checking,
 ) -> Result<(Block, Option<String>), BlockError> {
     let name = entry.name.file();
     let io = |source| BlockError::Io { block: name.clone(), source };
-    let path = directory.block(entry.name);
-    let file = storage.open(&path, Access::Read).map_err(io)?;
     let found = file.length().map_err(io)?;
     if found != entry.bytes {
         return Err(BlockError::WrongLength { block: name, expected: entry.bytes, found });

@@ -170,6 +170,30 @@ fn a_disk_that_lies_about_syncs_is_found_out_by_these_tests() {
     }
 }
 
+#[test]
+fn a_crash_while_a_crash_is_mended_loses_nothing() {
+    for point in (0..points_of_a_run()).step_by(5) {
+        let disk = disk();
+        let mut told = Told::default();
+        disk.arm(point, Fault::Kill);
+        assert!(run(&disk, &mut told).is_err(), "point {point} was not reached");
+        let crashed = disk.after(Crash::PowerLoss { seed: point });
+        for second in 0.. {
+            let disk = crashed.after(Crash::ProcessKill);
+            let before = disk.points();
+            disk.arm(second, Fault::Kill);
+            drop(open(&disk));
+            if disk.points() - before <= second {
+                break;
+            }
+            for crash in [Crash::ProcessKill, Crash::PowerLoss { seed: second }] {
+                let checked = check_after(&disk.after(crash), &told, told.synced);
+                assert_eq!(checked, Ok(()), "killed at {point}, then at {second}, {crash:?}");
+            }
+        }
+    }
+}
+
 /// Runs the script although steps fail, trying each again once the disk works; gives the number of
 /// failures that were told.
 fn stubborn_run(disk: &FaultyStorage, is_right: fn(&ArchiveError) -> bool) -> (Archive, usize) {

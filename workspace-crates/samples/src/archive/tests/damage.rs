@@ -8,7 +8,7 @@ use super::{
 };
 use crate::archive::{Archive, ArchiveError, DamageKind, Opening, verify_on};
 use crate::storage::Storage as _;
-use crate::storage_faulty::{Crash, Draw, FaultyStorage};
+use crate::storage_faulty::{Crash, Draw, Fault, FaultyStorage};
 
 fn flip(disk: &FaultyStorage, path: &Path, bit: u64) {
     let mut bytes = disk.contents(path);
@@ -145,6 +145,37 @@ fn a_log_damaged_in_the_middle_is_set_aside_and_the_rest_is_kept() {
     assert!(opening.damage.is_empty());
     let count: usize = everything(&archive).values().map(|own| own.len()).sum();
     assert_eq!(count, (scrapes.len() - 1) * 3);
+}
+
+#[test]
+fn a_crash_while_a_log_is_set_aside_leaves_it_damaged_and_its_rest_whole() {
+    let (disk, _) = filled();
+    let log = log_of(&disk);
+    flip(&disk, &log, disk.contents(&log).len() as u64 / 2 * 8);
+    let reference = disk.after(Crash::ProcessKill);
+    let (archive, opening) = open(&reference).unwrap();
+    let kept = everything(archive.store());
+    let span = |opening: &Opening| opening.damage.iter().map(|d| (d.from_ms, d.to_ms)).collect();
+    let spans: Vec<(i64, i64)> = span(&opening);
+    for point in 0.. {
+        let broken = disk.after(Crash::ProcessKill);
+        let before = broken.points();
+        broken.arm(point, Fault::Kill);
+        drop(open(&broken));
+        if broken.points() - before <= point {
+            assert!(point > 8, "only {point} write points");
+            break;
+        }
+        let crashes = (0..6).map(|seed| Crash::PowerLoss { seed: point * 6 + seed });
+        for crash in std::iter::once(Crash::ProcessKill).chain(crashes) {
+            let after = broken.after(crash);
+            let reader = Archive::read_on(&after, root()).unwrap();
+            assert_eq!(span(reader.opening()), spans, "{crash:?} at {point}");
+            let (archive, opening) = open(&after).unwrap();
+            assert_eq!(span(&opening), spans, "{crash:?} at {point}");
+            assert_eq!(everything(archive.store()), kept, "{crash:?} at {point}");
+        }
+    }
 }
 
 #[test]
