@@ -118,6 +118,8 @@ struct Resets {
     drops: Vec<f64>,
     /// The first reset after the first sample of the window, and the first one beyond the window.
     window: Bounds,
+    /// The place of that first reset: a window that ends there has none.
+    next: usize,
     /// The sums of all windows, if there are too many resets to add them up window by window.
     sums: Vec<f64>,
 }
@@ -133,7 +135,7 @@ impl Resets {
             return None;
         }
         let drops = places.iter().map(|at| values[at - 1]).collect();
-        let mut resets = Self { places, drops, window: (0, 0), sums: Vec::new() };
+        let mut resets = Self { places, drops, window: (0, 0), next: 0, sums: Vec::new() };
         if resets.places.len() > Self::FEW {
             let windows: Vec<Bounds> = bounds.iter().map(|bounds| resets.within(*bounds)).collect();
             let (drops, sums) = (&resets.drops, &mut resets.sums);
@@ -145,7 +147,6 @@ impl Resets {
 
     /// Which resets lie within the window; one at its first sample lies before it. Windows come in
     /// order.
-    #[inline]
     fn within(&mut self, (low, high): Bounds) -> Bounds {
         let (mut first, mut beyond) = self.window;
         while first < self.places.len() && self.places[first] <= low {
@@ -161,13 +162,19 @@ impl Resets {
 
     #[inline]
     fn lost(&mut self, step: usize, bounds: Bounds) -> f64 {
+        if bounds.0 < self.next && bounds.1 <= self.next {
+            return 0.0;
+        }
+        self.lost_within(step, bounds)
+    }
+
+    #[cold]
+    fn lost_within(&mut self, step: usize, bounds: Bounds) -> f64 {
         if let Some(sum) = self.sums.get(step) {
             return *sum;
         }
         let (first, beyond) = self.within(bounds);
-        if first == beyond {
-            return 0.0;
-        }
+        self.next = self.places.get(first).copied().unwrap_or(usize::MAX);
         let drops = self.drops[first..beyond].iter();
         drops.map(|drop| Sum::of(*drop)).fold(Sum::default(), Sum::add).value()
     }
