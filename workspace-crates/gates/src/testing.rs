@@ -105,6 +105,7 @@ pub(crate) struct World {
     pub(crate) records: Vec<StoredRecord>,
     pub(crate) approvals: Vec<ApprovalFact>,
     pub(crate) earlier: Vec<EarlierPass>,
+    pub(crate) host: &'static str,
 }
 
 impl World {
@@ -123,6 +124,7 @@ impl World {
             records: Vec::new(),
             approvals: Vec::new(),
             earlier: Vec::new(),
+            host: "process",
         }
     }
 
@@ -180,7 +182,7 @@ impl World {
             track: Track::Internal,
             attempt: 1,
             driver: "simulator/0.1.0",
-            host: "simulated",
+            host: self.host,
             crypto: "ed25519",
             started: START,
             ended: self.ended,

@@ -8,6 +8,9 @@ use super::{Grid, ReadError, Recorded, Values};
 use crate::query::Selector;
 use crate::{Context, DeploymentFacts, Judgement};
 
+/// How a deployment says that it ran in virtual time.
+const SIMULATED: &str = "simulated";
+
 /// Answers about queries at the points of a grid. Judgements read nothing else, so that they are
 /// the same whoever answers.
 pub(crate) trait Answers {
@@ -121,22 +124,29 @@ impl Answers for Embedded<'_> {
 
 /// What a gate is judged from, with what it takes to say so in the finding.
 pub(crate) enum Source<'a> {
-    Samples { embedded: Embedded<'a>, digest: Option<Digest> },
+    Samples {
+        embedded: Embedded<'a>,
+        digest: Option<Digest>,
+        /// The server that the gate names, where a simulated deployment stands in for it.
+        instead_of: Option<String>,
+    },
     Server(Recorded),
 }
 
 impl<'a> Source<'a> {
     /// The records of `server`, or the deployment's own samples; `None` when none were collected.
+    /// No server scrapes a simulated network, so a rehearsal reads its own samples.
     pub(crate) fn of(
         context: &Context<'a>,
         deployment: &DeploymentFacts<'a>,
         server: Option<&str>,
     ) -> Option<Self> {
-        if let Some(server) = server {
+        if let Some(server) = server.filter(|_| deployment.host != SIMULATED) {
             return Some(Self::Server(Recorded::new(context, server)));
         }
         let embedded = Embedded::new(deployment.samples?);
-        Some(Self::Samples { embedded, digest: deployment.samples_digest })
+        let (digest, instead_of) = (deployment.samples_digest, server.map(str::to_owned));
+        Some(Self::Samples { embedded, digest, instead_of })
     }
 
     pub(crate) fn answers(&self) -> &dyn Answers {
@@ -149,7 +159,15 @@ impl<'a> Source<'a> {
     /// The judgement with its evidence. What a server was not asked decides nothing.
     pub(crate) fn attest(&self, judgement: Judgement) -> Judgement {
         match self {
-            Self::Samples { digest, .. } => judgement.resting_on(*digest),
+            Self::Samples { digest, instead_of, .. } => {
+                let mut judgement = judgement.resting_on(*digest);
+                judgement.explanation.steps.extend(instead_of.iter().map(|server| {
+                    format!(
+                        "The network was simulated, so its own samples were read and not those of the server `{server}`."
+                    )
+                }));
+                judgement
+            }
             Self::Server(recorded) => recorded.attest(judgement),
         }
     }

@@ -243,3 +243,15 @@ fn each_query_is_asked_once_with_the_presence_of_its_samples() {
         assert_eq!(question.step, minutes(1));
     }
 }
+
+#[test]
+fn a_simulated_network_is_judged_from_its_own_samples() {
+    let mut world = calm();
+    world.gate = over_server("metric", &world.gate.params.to_json());
+    world.host = "simulated";
+    assert_eq!(world.with_context(questions_of), []);
+    let finding = world.judge();
+    assert_eq!(finding.outcome, Pass);
+    let steps = finding.explanation.steps.join(" ");
+    assert!(steps.contains("simulated") && steps.contains("`main`"), "{steps}");
+}
