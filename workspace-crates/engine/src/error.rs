@@ -21,6 +21,9 @@ pub enum EngineError {
     /// A record that should name a file of its own does not.
     #[error("the evidence {0} names no file of its own; restore it from a copy")]
     Unsealed(Digest),
+    /// Samples on the disk cannot be read.
+    #[error(transparent)]
+    SampleBlock(#[from] samples::BlockError),
     /// A file with samples is damaged.
     #[error("the samples {digest} cannot be read: {source}; restore them from a copy")]
     Samples {

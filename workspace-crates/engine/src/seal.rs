@@ -69,7 +69,7 @@ pub fn seal(
     subject: &Subject,
     observation: Observation,
 ) -> Result<Sealed, EngineError> {
-    let bytes = observation.samples.encode();
+    let bytes = observation.samples.encode()?;
     let samples_digest = store.put(&bytes)?;
     let body = DeploymentBody {
         events: observation.events,

@@ -301,7 +301,7 @@ mod tests {
             };
             assert_eq!(appended, Ok(Appended::New));
         }
-        store.encode()
+        store.encode().unwrap()
     }
 
     #[test]
@@ -310,7 +310,7 @@ mod tests {
         scratch.fill();
         let (mut log, replay) = SampleLog::open(&scratch.path()).unwrap();
         assert_eq!(replay, Replay { scrapes: 6, cut_bytes: 0 });
-        assert_eq!(log.store().encode(), expected(6, true));
+        assert_eq!(log.store().encode().unwrap(), expected(6, true));
         log.append_scrape(&series(), 9_000, &[1.0, 2.0]).unwrap();
         drop(log);
         let (store, replay) = SampleLog::read(&scratch.path()).unwrap();
@@ -366,7 +366,7 @@ mod tests {
                 Ok((store, replay)) => {
                     assert!(bit as u64 / 8 >= last_record, "bit {bit} was not noticed");
                     assert_eq!((replay.scrapes, replay.cut_bytes > 0), (5, true), "bit {bit}");
-                    assert_eq!(store.encode(), expected(5, true), "bit {bit}");
+                    assert_eq!(store.encode().unwrap(), expected(5, true), "bit {bit}");
                 }
                 Err(LogError::Damaged { offset, good_scrapes, .. }) => {
                     assert!(offset <= bit as u64 / 8, "bit {bit}");

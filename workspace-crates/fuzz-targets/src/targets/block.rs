@@ -154,7 +154,7 @@ pub(super) fn stores() -> Vec<Store> {
 fn seeds() -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     for store in stores() {
-        let bytes = store.encode();
+        let Ok(bytes) = store.encode() else { continue };
         let mut rest = bytes.as_slice();
         while let Some(at) = position(rest, MAGIC) {
             rest = rest.get(at..).unwrap_or_default();

@@ -152,7 +152,7 @@ fn a_disk_that_fails_is_an_error() {
     store.blocks = vec![Arc::new(block)];
     let text = everything(&store).unwrap_err().to_string();
     assert!(text.contains("the disk is gone") && text.contains("block b"), "{text}");
-    assert!(store.try_encode().is_err());
+    assert!(store.encode().is_err());
 }
 
 /// The block with its index and its frames changed, and all checksums right.
