@@ -28,7 +28,7 @@ pub fn text(
     measures(&mut page, finding);
     soak(&mut page, finding);
     coverage(&mut page, finding);
-    let traces = trace::traces(finding, gate, samples);
+    let traces = trace::traces(finding, trace::step(gate), samples);
     around::write(&mut page, finding, &traces);
     for trace in &traces {
         trace.write(&mut page);

@@ -53,17 +53,22 @@ pub(super) struct Step {
 /// The queries of a finding, evaluated again on its samples where these are at hand.
 pub(super) fn traces(
     finding: &Finding,
-    gate: &Gate,
+    step: Option<Duration>,
     samples: Option<&dyn SampleSource>,
 ) -> Vec<Trace> {
+    let evaluable = samples.zip(step.and_then(|step| steps(finding, step)));
     let queries = finding.explanation.queries.iter();
-    queries.map(|(name, query)| trace(finding, gate, samples, name, query)).collect()
+    queries.map(|(name, query)| trace(finding, evaluable, name, query)).collect()
+}
+
+/// The step that the gate's definition states.
+pub(super) fn step(gate: &Gate) -> Option<Duration> {
+    gate.params.deserialize::<StepParam>().ok().map(|params| params.step)
 }
 
 fn trace(
     finding: &Finding,
-    gate: &Gate,
-    samples: Option<&dyn SampleSource>,
+    evaluable: Option<(&dyn SampleSource, Steps)>,
     name: &str,
     query: &str,
 ) -> Trace {
@@ -74,9 +79,7 @@ fn trace(
     };
     let kept = named.or(only);
     let rule = Rule::of(finding, query, kept);
-    let evaluated = samples
-        .zip(steps(finding, gate))
-        .and_then(|(samples, grid)| rule.evaluate(samples, query, grid, kept));
+    let evaluated = evaluable.and_then(|(samples, grid)| rule.evaluate(samples, query, grid, kept));
     let unit = kept.map(|series| series.unit.clone()).unwrap_or_default();
     let title = if kept.is_some() && named.is_none() { &finding.title } else { name };
     Trace {
@@ -97,9 +100,8 @@ struct StepParam {
     step: Duration,
 }
 
-fn steps(finding: &Finding, gate: &Gate) -> Option<Steps> {
+fn steps(finding: &Finding, step: Duration) -> Option<Steps> {
     let coverage = finding.coverage.as_ref()?;
-    let step = gate.params.deserialize::<StepParam>().ok()?.step;
     let last = coverage.from + step.times(i64::try_from(coverage.expected).ok()?.checked_sub(1)?);
     // A gate whose definition has changed since was judged at other steps.
     let fits = step.is_positive() && last <= coverage.until && last + step > coverage.until;

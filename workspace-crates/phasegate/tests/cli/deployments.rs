@@ -78,6 +78,8 @@ fn a_network_lives_from_command_to_command() {
     let at = |name: &str| phase[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let needed = at("earliest_pass").duration_since(at("deployed"));
     assert_eq!(needed.as_secs(), 600);
+    // The only deployment that is up need not be named.
+    repository.run(&["query", "count(up)"]).ends(0).says("small.internal.1 (running)");
     let rule = repository.run(&["phase", "explain", "small/soak", "--live"]).ends(0);
     rule.prints("holds for 5m").prints("inconclusive");
     let action = r#"{"kind":"l1_reorg","depth":3}"#;
