@@ -1,7 +1,8 @@
 //! Samples on disk: a directory that survives crashes.
 //!
-//! An archive has a list of targets, a log of the latest scrapes, blocks of the older ones, and a
-//! manifest that says which blocks and which log count. Blocks and logs are written under names
+//! An archive has a list of targets (`targets.pglog`), a log of the latest scrapes
+//! (`log/<number>.pglog`), blocks of the older ones (`blocks/<from>-<to>-<number>.pgblock`), and a
+//! `manifest` that says which blocks and which log count; a writer locks the file `lock`. Blocks and logs are written under names
 //! that were never used, then synced; then a new manifest takes the place of the old one in one
 //! step; only then is removed what is no longer listed. So a crash at any point leaves the state
 //! before or the state after, and files that are not listed hold nothing of their own.

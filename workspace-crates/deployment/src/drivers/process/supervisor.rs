@@ -291,6 +291,7 @@ impl Supervisor {
         let pairs = self.targets.iter().zip(&rows);
         let scrapes: Vec<Scrape<'_>> =
             pairs.map(|(target, values)| Scrape { target: *target, t_ms, values }).collect();
+        let jumps = self.samples.counts().forward_jumps;
         let outcomes = self
             .samples
             .append_all(&scrapes)
@@ -301,6 +302,9 @@ impl Supervisor {
                 Err(refusal) => tracing::warn!("a scrape was not stored: {refusal}"),
             }
             state.scrapes_failed += u64::from(answer.is_none());
+        }
+        if self.samples.counts().forward_jumps > jumps {
+            tracing::warn!("the clock went forward by more than an hour, to {at}");
         }
         if let Some(problem) = self.samples.save_problem() {
             tracing::warn!("sealed samples stay in the log: {}", describe(problem));
