@@ -1,5 +1,7 @@
 //! `bench`: figures, as ratios where a floor or a peer exists. Nothing here judges.
 
+mod promql;
+
 use std::time::Instant as Clock;
 
 use base::{DeploymentId, Digest, NetworkId};
@@ -30,16 +32,18 @@ pub enum Command {
     Status,
     /// Verifying a ledger of 1,000 entries
     Verify,
+    Promql(promql::Args),
 }
 
 /// Measures and prints; judges nothing.
 pub fn run(global: &Global, command: &Command) -> Outcome {
-    let world = World::find(global)?;
+    let world = || World::find(global);
     match command {
-        Command::Rehearse => rehearse(&world),
-        Command::Spinup => spinup(&world),
-        Command::Status => status(&world),
-        Command::Verify => verify(&world),
+        Command::Rehearse => rehearse(&world()?),
+        Command::Spinup => spinup(&world()?),
+        Command::Status => status(&world()?),
+        Command::Verify => verify(&world()?),
+        Command::Promql(args) => promql::run(args),
     }
 }
 
