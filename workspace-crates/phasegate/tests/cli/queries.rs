@@ -25,7 +25,7 @@ pub fn store() -> Store {
 /// A folder with the file `samples` in it.
 pub fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("samples"), store().encode()).unwrap();
+    std::fs::write(folder.path().join("samples"), store().encode().unwrap()).unwrap();
     folder
 }
 
