@@ -381,7 +381,9 @@ impl Generator {
     }
 
     fn of_histogram(&mut self) -> Vector {
-        let (quantile, matchers, range) = (self.quantile(), self.matchers(), self.duration());
+        let (matchers, range) = (self.matchers(), self.duration());
+        // Not 1: see `rounded-buckets`.
+        let quantile = self.random.pick(&[-0.5, 0.0, 0.1, 0.5, 0.9, 0.99, 1.5]);
         let rate = format!("rate(d_bucket{matchers}[{range}])");
         let text = match self.random.below(4) {
             0 => format!("histogram_quantile({quantile}, d_bucket{matchers})"),
