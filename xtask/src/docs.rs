@@ -8,7 +8,7 @@ use crate::workspace::{read, root};
 use crate::{Error, examples};
 
 /// `phasegate reference PAGE` prints the Markdown of `docs/reference/PAGE.md`.
-const PAGES: &[&str] = &["gates", "exit-codes", "drivers", "network"];
+const PAGES: &[&str] = &["gates", "exit-codes", "drivers", "network", "promql"];
 
 const FOLDER: &str = "docs/reference";
 

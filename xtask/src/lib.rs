@@ -78,7 +78,8 @@ fn bench(rest: &[OsString]) -> Result<(), Error> {
         return Err(binary::replace_this_process(&arguments));
     }
     let names = commands::find("bench").map_or(&[][..], |command| command.subcommands);
-    names.iter().try_for_each(|name| binary::run_release(&["bench", name]))
+    let short = names.iter().filter(|name| **name != "promql");
+    short.into_iter().try_for_each(|name| binary::run_release(&["bench", name]))
 }
 
 fn text(arguments: &[OsString]) -> Result<Vec<String>, Error> {

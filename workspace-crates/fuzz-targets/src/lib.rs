@@ -23,7 +23,7 @@ pub struct Target {
     /// Small valid inputs that are made in code; others are in the corpus.
     pub seeds: fn() -> Vec<Vec<u8>>,
     /// Makes lengths and checksums fit again, so that mutations get past them.
-    pub repair: fn(&mut Vec<u8>),
+    pub repair: fn(&mut [u8]),
     /// Pieces of text that mean something to the parser.
     pub words: &'static [&'static str],
 }
@@ -50,7 +50,7 @@ pub fn target(name: &str) -> Option<&'static Target> {
 }
 
 /// For formats without checksums.
-fn no_repair(_: &mut Vec<u8>) {}
+fn no_repair(_: &mut [u8]) {}
 
 /// For targets whose valid inputs are files of the corpus.
 fn no_seeds() -> Vec<Vec<u8>> {

@@ -103,6 +103,8 @@ pub(crate) type Values = Vec<Option<f64>>;
 pub(crate) struct Truth {
     pub(crate) holds: bool,
     pub(crate) value: Option<f64>,
+    /// The plain number that it is compared with, where there is one.
+    pub(crate) against: Option<f64>,
 }
 
 /// A selector without its modifiers, its offset in milliseconds, and the points.
@@ -149,8 +151,8 @@ impl<'a> Reader<'a> {
             let values = self.values(query, grid)?;
             let truth = |(index, value): (usize, Option<f64>)| match value {
                 None => Ok(None),
-                Some(1.0) => Ok(Some(Truth { holds: true, value: None })),
-                Some(0.0) => Ok(Some(Truth { holds: false, value: None })),
+                Some(1.0) => Ok(Some(Truth { holds: true, value: None, against: None })),
+                Some(0.0) => Ok(Some(Truth { holds: false, value: None, against: None })),
                 Some(value) => {
                     let query = query.text().to_owned();
                     Err(ReadError::NotBoolean { query, value, at: grid.at(index) })
@@ -167,8 +169,9 @@ impl<'a> Reader<'a> {
         let left_is_plain = sides.left.kind() == promql::ValueKind::Scalar;
         let truth = |((left, right), present): ((Option<f64>, Option<f64>), bool)| {
             let (left, right) = (left?, right?);
-            let value = Some(if left_is_plain { right } else { left });
-            present.then(|| Truth { holds: sides.comparison.holds(left, right), value })
+            let (value, against) = if left_is_plain { (right, left) } else { (left, right) };
+            let holds = sides.comparison.holds(left, right);
+            present.then_some(Truth { holds, value: Some(value), against: Some(against) })
         };
         Ok(left.into_iter().zip(right).zip(present).map(truth).collect())
     }

@@ -154,7 +154,7 @@ impl Choices<'_> {
     }
 
     fn range(&mut self, depth: u32) -> String {
-        if depth < DEPTH_MAX && self.next() % 3 == 0 {
+        if depth < DEPTH_MAX && self.next().is_multiple_of(3) {
             let inner = self.vector(depth + 1);
             let (length, step) = (self.pick(LENGTHS), self.pick(STEPS));
             return format!("({inner})[{length}:{step}]{}", self.pick(SHIFTS));
@@ -210,7 +210,7 @@ impl Choices<'_> {
             14 => {
                 let (vector, number) = (self.vector(deep), self.scalar(deep));
                 let operator = self.pick(OPERATORS);
-                if self.next() % 2 == 0 {
+                if self.next().is_multiple_of(2) {
                     format!("({vector}) {operator} {number}")
                 } else {
                     format!("{number} {operator} ({vector})")

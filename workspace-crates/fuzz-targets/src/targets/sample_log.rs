@@ -52,7 +52,7 @@ fn open(disk: &Disk) -> Option<(u64, u64)> {
     Some((replay.scrapes, replay.cut_bytes))
 }
 
-fn repair(bytes: &mut Vec<u8>) {
+fn repair(bytes: &mut [u8]) {
     if let Some(header) = bytes.get_mut(..HEADER_LEN) {
         let checksum = crc32fast::hash(&header[..12]);
         header[12..].copy_from_slice(&checksum.to_le_bytes());

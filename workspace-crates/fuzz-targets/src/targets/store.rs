@@ -37,7 +37,7 @@ pub fn run(bytes: &[u8]) -> bool {
     whole.is_ok()
 }
 
-fn repair(bytes: &mut Vec<u8>) {
+fn repair(bytes: &mut [u8]) {
     let Some((header, body)) = bytes.split_at_mut_checked(HEADER_LEN) else { return };
     block::repair_all(body);
     let length = (body.len() as u64).to_le_bytes();

@@ -398,7 +398,7 @@ impl Soak {
             match truths[index] {
                 None => missing = true,
                 Some(Truth { holds: true, .. }) => {}
-                Some(Truth { holds: false, value }) => {
+                Some(Truth { holds: false, value, .. }) => {
                     return State::Broken { condition: named.name.clone(), value };
                 }
             }
@@ -540,7 +540,7 @@ impl Soak {
         explanation
     }
 
-    /// The load, and each condition as 0 or 1.
+    /// The load, each condition as 0 or 1, and the values of those that broke.
     fn series(&self, readings: &Readings) -> Vec<Series> {
         let grid = readings.grid;
         let mut series = Vec::new();
@@ -567,6 +567,20 @@ impl Soak {
                 threshold: None,
                 points: steps(points),
             });
+        }
+        for (named, truths) in self.conditions.iter().zip(&readings.truths) {
+            // What held all the time is told by its lane; what broke is worth its numbers.
+            let broke = truths.iter().flatten().any(|truth| !truth.holds);
+            let value = |truth: &Option<Truth>| truth.and_then(|truth| truth.value);
+            let values: Values = truths.iter().map(value).collect();
+            if broke && values.iter().any(Option::is_some) {
+                series.push(Series {
+                    title: format!("{}: value", named.title),
+                    unit: String::new(),
+                    threshold: truths.iter().flatten().find_map(|truth| truth.against),
+                    points: points(&values),
+                });
+            }
         }
         series
     }

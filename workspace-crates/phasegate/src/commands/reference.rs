@@ -25,6 +25,8 @@ pub enum Page {
     Drivers,
     /// The reference network: parameters and metrics.
     Network,
+    /// PromQL: functions, and what is refused.
+    Promql,
 }
 
 /// Prints a page of the reference.
@@ -34,6 +36,7 @@ pub fn run(args: &Args) -> Outcome {
         Page::ExitCodes => exit_codes(),
         Page::Drivers => drivers()?,
         Page::Network => network(),
+        Page::Promql => promql(),
     })
 }
 
@@ -99,6 +102,24 @@ fn network() -> String {
             metric.unit,
             metric.help
         ));
+    }
+    page
+}
+
+fn promql() -> String {
+    // A bar would end a cell of the table.
+    let cell = |text: &str| text.replace('|', "\\|");
+    let mut page = String::from(
+        "# PromQL\n\nThe language of Prometheus 3 over numbers: all selectors, matchers, `offset`, `@`, subqueries, \
+         operators and aggregations, and these functions. A subquery states its step.\n\n\
+         | function | what it gives |\n|---|---|\n",
+    );
+    for function in promql::functions() {
+        page.push_str(&format!("| `{}` | {} |\n", function.signature, cell(function.summary)));
+    }
+    page.push_str("\n## What is refused, by name\n\n| what | why |\n|---|---|\n");
+    for excluded in promql::excluded() {
+        page.push_str(&format!("| {} | {} |\n", cell(excluded.name), cell(excluded.reason)));
     }
     page
 }

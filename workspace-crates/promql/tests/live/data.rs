@@ -223,7 +223,7 @@ fn churned(index: usize, target: &Target, random: &mut Random) -> Vec<Series> {
             (0..target.numbers.len()).filter(|place| within(&target.numbers[*place])).collect();
         let mut values = vec![1.0; kept.len()];
         // Half of the targets end their series in order.
-        if to < SCRAPES && index % 2 == 0 && !values.is_empty() {
+        if to < SCRAPES && index.is_multiple_of(2) && !values.is_empty() {
             *values.last_mut().unwrap() = STALE_NAN;
         }
         let times: Vec<i64> = kept.iter().map(|place| target.times_ms[*place]).collect();

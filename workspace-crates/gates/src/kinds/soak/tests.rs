@@ -52,6 +52,17 @@ fn a_single_condition_is_named_by_its_title() {
 }
 
 #[test]
+fn only_a_condition_that_broke_is_drawn_with_its_values_and_threshold() {
+    let finding = network(soak(""), |m| (400..403).contains(&m), NEVER).judge();
+    let drawn: Vec<_> = finding.explanation.series.iter().map(|s| s.title.as_str()).collect();
+    assert_eq!(drawn, ["Condition blocks", "Condition nodes", "Condition blocks: value"]);
+    let values = &finding.explanation.series[2];
+    assert_eq!(values.threshold, Some(600.0));
+    let highest = values.points.iter().filter_map(|point| point.value).fold(0.0, f64::max);
+    assert_eq!(highest, 700.0);
+}
+
+#[test]
 fn a_stall_restarts_the_clock_and_shows_its_number() {
     let finding = network(soak(""), |m| (400..403).contains(&m), NEVER).judge();
     assert_eq!(finding.outcome, Inconclusive);
