@@ -1,8 +1,10 @@
 //! Where values come from: the deployment's own samples, or the recorded answers of a server.
 
+use std::ops::ControlFlow;
+
 use base::{Digest, Outcome};
 use promql::{EvalError, Limits, Query};
-use samples::SampleSource;
+use samples::{SampleSource, Series};
 
 use super::{Grid, ReadError, Recorded, Values};
 use crate::query::Selector;
@@ -100,12 +102,9 @@ impl Answers for Embedded<'_> {
         let (offset_ms, staleness_ms) = (selector.offset.millis(), staleness.millis());
         let start_ms = grid.from_ms - offset_ms - staleness_ms;
         let end_ms = grid.last().unix_millis() - offset_ms;
-        let series = self
-            .samples
-            .select(&selector.matchers, start_ms, end_ms)
-            .map_err(|source| ReadError::Source { selector: selector.text.clone(), source })?;
+        let unreadable = |source| ReadError::Source { selector: selector.text.clone(), source };
         let mut fresh = vec![false; grid.len()];
-        for one in &series {
+        let mut see = |one: Series| {
             for (time_ms, value) in one.times_ms().iter().zip(one.values()) {
                 if value.is_finite() {
                     let seen_ms = time_ms + offset_ms;
@@ -114,7 +113,23 @@ impl Answers for Embedded<'_> {
                     fresh[first.min(end)..end].fill(true);
                 }
             }
+            // Most often the first series already has a sample everywhere.
             if fresh.iter().all(|known| *known) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let parts = self.samples.parts(&selector.matchers, start_ms, end_ms);
+        for part in parts.map_err(unreadable)? {
+            let mut is_done = false;
+            part.read(&mut |one| {
+                let next = see(one);
+                is_done = next.is_break();
+                next
+            })
+            .map_err(unreadable)?;
+            if is_done {
                 break;
             }
         }
