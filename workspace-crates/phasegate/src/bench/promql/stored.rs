@@ -41,7 +41,7 @@ impl Network {
     }
 }
 
-/// Opens what [`write`] wrote.
+/// Opens what [`write()`] wrote.
 pub fn open(folder: &Path) -> Result<Store, Failure> {
     Archive::read(folder).and_then(samples::ArchiveReader::into_store).map_err(failed)
 }
