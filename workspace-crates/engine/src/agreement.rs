@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base::{Digest, Instant, PhaseId, Track};
 use ledger::body::{self, Body, EvaluationRef};
+use ledger::roles::LEAD;
 use ledger::{LedgerStore, chain};
 
 use crate::decide::{self, Transition};
@@ -26,8 +27,6 @@ pub(crate) enum Agreement {
 pub(crate) struct Wanted<'a> {
     pub(crate) phase: &'a PhaseId,
     pub(crate) track: Track,
-    pub(crate) from: &'a str,
-    pub(crate) to: &'a str,
 }
 
 /// The states that an advance of `track` leaves and takes.
@@ -56,7 +55,7 @@ impl<S: LedgerStore> Engine<'_, S> {
         }
         self.propose(wanted, evaluation.digest, now)?;
         let threshold =
-            self.ledger().view().roles().roles.get("lead").map_or(0, |role| role.threshold);
+            self.ledger().view().roles().roles.get(LEAD).map_or(0, |role| role.threshold);
         let Wanted { phase, track, .. } = wanted;
         let text = format!(
             "{phase} passes its {track} gates. It moves on when {threshold} leads approve; `phase approve` does that."
@@ -78,8 +77,7 @@ impl<S: LedgerStore> Engine<'_, S> {
             decide::transitions(self.setup.pipeline, &state, &self.setup.calendar, &document);
         for transition in transitions {
             let Transition::Advance { phase, track, .. } = &transition else { continue };
-            let (from, to) = states(*track);
-            let wanted = Wanted { phase, track: *track, from, to };
+            let wanted = Wanted { phase, track: *track };
             let is_settled = state.settled.contains(&(judged.seq, phase.clone(), *track));
             let open = self.open_proposal(wanted, evaluation, now);
             if !is_settled && open.is_some_and(|(_, consent)| consent.is_given()) {
@@ -97,13 +95,14 @@ impl<S: LedgerStore> Engine<'_, S> {
         now: Instant,
     ) -> Option<(Digest, chain::Consent)> {
         let view = self.ledger().view();
+        let (from, to) = states(wanted.track);
         let now = now.max(view.last().entry.time);
         let proposed = view.iter().rev().filter(|one| match &one.entry.body {
             Body::Proposal(one) => {
                 one.phase == *wanted.phase
                     && one.track == wanted.track
-                    && one.from == wanted.from
-                    && one.to == wanted.to
+                    && one.from == from
+                    && one.to == to
                     && one.evaluation == evaluation.digest
             }
             _ => false,
@@ -121,11 +120,12 @@ impl<S: LedgerStore> Engine<'_, S> {
         evaluation: Digest,
         now: Instant,
     ) -> Result<(), EngineError> {
+        let (from, to) = states(wanted.track);
         let proposal = body::Proposal {
             phase: wanted.phase.clone(),
             track: wanted.track,
-            from: wanted.from.to_owned(),
-            to: wanted.to.to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
             evaluation,
             policy: self.setup.pipeline.digest()?,
             roles_version: self.ledger().view().roles().version,

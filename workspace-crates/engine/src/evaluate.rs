@@ -161,12 +161,10 @@ impl<S: LedgerStore> Engine<'_, S> {
             Some(advance @ Transition::Advance { track, .. }) => {
                 let reference = EvaluationRef { seq: judged.seq, digest: judged.digest };
                 self.take(advance, reference, now)?;
-                match self.state().settled.contains(&(judged.seq, phase.clone(), track)) {
-                    true => Ok(()),
-                    false => {
-                        Err(refuse("it is proposed now, and waits for its approvals".to_owned()))
-                    }
+                if self.state().settled.contains(&(judged.seq, phase.clone(), track)) {
+                    return Ok(());
                 }
+                Err(refuse("it is proposed now, and waits for its approvals".to_owned()))
             }
             Some(Transition::Hold { reasons, .. }) => Err(refuse(reasons.join(" "))),
             Some(Transition::Reset { reason, .. }) => Err(refuse(reason)),
@@ -245,7 +243,7 @@ impl<S: LedgerStore> Engine<'_, S> {
         match transition {
             Transition::Advance { phase, track, reason } => {
                 let (from, to) = states(track);
-                let wanted = Wanted { phase: &phase, track, from, to };
+                let wanted = Wanted { phase: &phase, track };
                 let proposal = match self.agreement(wanted, evaluation, now)? {
                     Agreement::NotNeeded => None,
                     Agreement::Given(proposal) => Some(proposal),

@@ -10,7 +10,7 @@ use ledger::LedgerStore;
 use ledger::body::{self, Event};
 use serde_json::json;
 
-use crate::agreement::{Wanted, states};
+use crate::agreement::Wanted;
 use crate::decide::{self, Move};
 use crate::engine::Engine;
 use crate::state::{Deployed, Standing, State};
@@ -343,10 +343,8 @@ impl<S: LedgerStore> Engine<'_, S> {
         }
         let state = self.state();
         let Some(judged) = state.evaluations.last() else { return Ok(()) };
-        let (from, to) = states(Track::Public);
-        let wanted = Wanted { phase: &phase.id, track: Track::Public, from, to };
         let evaluation = judged.digest;
-        self.propose(wanted, evaluation, now)
+        self.propose(Wanted { phase: &phase.id, track: Track::Public }, evaluation, now)
     }
 
     /// Seals what was seen of the deployment of `track`, says why it ends, and takes it down. The

@@ -53,6 +53,20 @@ pub enum Relation {
     Equals,
 }
 
+impl Relation {
+    /// The relation in words, for "must be …".
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::AtLeast => "at least",
+            Self::Above => "above",
+            Self::Below => "below",
+            Self::AtMost => "at most",
+            Self::Equals => "equal to",
+        }
+    }
+}
+
 /// One measured value against its threshold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

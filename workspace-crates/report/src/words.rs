@@ -1,5 +1,4 @@
 use base::{Duration, Instant, Outcome, PhaseId, Track, VerdictKind};
-use gates::Relation;
 
 /// `Tuesday 13 January 2026 at 15:00 UTC`.
 pub(crate) fn long_date(at: Instant) -> String {
@@ -89,17 +88,6 @@ pub(crate) fn phase_name(id: &PhaseId) -> String {
     characters
         .next()
         .map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
-}
-
-/// How a value is compared, in words.
-pub(crate) fn relation(relation: Relation) -> &'static str {
-    match relation {
-        Relation::AtLeast => "at least",
-        Relation::Above => "above",
-        Relation::Below => "below",
-        Relation::AtMost => "at most",
-        Relation::Equals => "equal to",
-    }
 }
 
 /// An outcome in words.

@@ -133,17 +133,6 @@ struct Metric {
     title: String,
 }
 
-/// The relation in words, for "must be …".
-pub(super) fn words(relation: Relation) -> &'static str {
-    match relation {
-        Relation::AtLeast => "at least",
-        Relation::Above => "above",
-        Relation::Below => "below",
-        Relation::AtMost => "at most",
-        Relation::Equals => "equal to",
-    }
-}
-
 pub(super) fn holds(relation: Relation, value: f64, threshold: f64) -> bool {
     match relation {
         Relation::AtLeast => value >= threshold,
@@ -165,7 +154,7 @@ impl Gate for Metric {
             .bounds
             .iter()
             .map(|(relation, bound)| {
-                format!("{} {}", words(*relation), text::quantity(*bound, unit))
+                format!("{} {}", relation.words(), text::quantity(*bound, unit))
             })
             .collect();
         let (window, bounds) = (window.describe(), text::list(&bounds));
@@ -236,7 +225,7 @@ impl Metric {
             if broken.is_empty() { self.bounds.iter().collect() } else { broken.clone() }
                 .into_iter()
                 .map(|(relation, bound)| {
-                    format!("{} {}", words(*relation), text::quantity(*bound, unit))
+                    format!("{} {}", relation.words(), text::quantity(*bound, unit))
                 })
                 .collect();
         let sentence = format!("The {reduce} is {found}; it must be {}.", text::list(&all));

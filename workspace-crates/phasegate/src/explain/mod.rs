@@ -7,7 +7,7 @@ mod trace;
 
 use base::Duration;
 use definition::Gate;
-use gates::{Evaluation, Finding, Measure, Relation};
+use gates::{Evaluation, Finding, Measure};
 use samples::SampleSource;
 
 use crate::output::{count, figure, table};
@@ -90,7 +90,7 @@ fn measures(page: &mut Page, finding: &Finding) {
         vec![
             measure.name.clone(),
             value.unwrap_or_else(|| "not measured".to_owned()),
-            format!("{} {}", words(measure.relation), quantity(measure.threshold, &measure.unit)),
+            format!("{} {}", measure.relation.words(), quantity(measure.threshold, &measure.unit)),
             distance(measure),
         ]
     });
@@ -205,16 +205,6 @@ fn quantity(value: f64, unit: &str) -> String {
         _ => return format!("{} {unit}", figure(value)),
     };
     Duration::from_seconds(seconds.round() as i64).to_string()
-}
-
-fn words(relation: Relation) -> &'static str {
-    match relation {
-        Relation::AtLeast => "at least",
-        Relation::Above => "above",
-        Relation::Below => "below",
-        Relation::AtMost => "at most",
-        Relation::Equals => "equal to",
-    }
 }
 
 #[cfg(test)]

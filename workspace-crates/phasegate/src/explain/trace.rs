@@ -154,7 +154,7 @@ impl<'q> Rule<'q> {
                 None => format!("{} {}", sides.operator, sides.right),
             },
             Self::Threshold(relation, threshold) => {
-                format!("{} {}", super::words(*relation), quantity(*threshold, unit))
+                format!("{} {}", relation.words(), quantity(*threshold, unit))
             }
             Self::Truth | Self::None => String::new(),
         }

@@ -127,7 +127,7 @@ fn measure(measure: &MeasureModel) -> MeasureView {
         Some(0.0) => format!("{met} exactly at the threshold"),
         Some(distance) => format!("{met} by {}", words::quantity(distance.abs(), unit)),
     };
-    let relation = words::relation(measure.relation);
+    let relation = measure.relation.words();
     MeasureView {
         name: measure.name.clone(),
         value,

@@ -1,5 +1,7 @@
 //! The wire format of protocol buffers, as far as remote write needs it.
 
+use crate::bytes::Reader;
+
 /// A field of a message: its number, and what it holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Field<'a> {
@@ -72,20 +74,10 @@ impl<'a> Fields<'a> {
     }
 
     fn varint(&mut self) -> Option<u64> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = *self.bytes.get(self.at)?;
-            self.at += 1;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                return None;
-            }
-            value |= bits << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
+        let mut reader = Reader::new(self.bytes.get(self.at..)?);
+        let value = reader.varint()?;
+        self.at = self.bytes.len() - reader.remaining();
+        Some(value)
     }
 }
 
