@@ -130,7 +130,12 @@ impl<'a, S: LedgerStore> Engine<'a, S> {
         Ok(self.ledger.refresh()?)
     }
 
-    /// Appends one entry that the evaluator signs. An entry is never dated before the newest one.
+    /// The time of the next entry: an entry is never dated before the newest one.
+    pub(crate) fn entry_time(&self, now: Instant) -> Instant {
+        now.max(self.ledger.view().last().entry.time)
+    }
+
+    /// Appends one entry that the evaluator signs.
     pub(crate) fn append(
         &mut self,
         now: Instant,
@@ -138,8 +143,8 @@ impl<'a, S: LedgerStore> Engine<'a, S> {
         evidence: impl IntoIterator<Item = Digest>,
         files: BTreeMap<String, Vec<u8>>,
     ) -> Result<(), EngineError> {
-        let time = now.max(self.ledger.view().last().entry.time);
-        let draft = Draft::new(time, self.setup.pins.clone(), body).with_evidence(evidence);
+        let draft =
+            Draft::new(self.entry_time(now), self.setup.pins.clone(), body).with_evidence(evidence);
         self.ledger.append(draft, &[self.setup.signer], files)?;
         Ok(())
     }

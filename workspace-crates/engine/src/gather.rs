@@ -141,7 +141,9 @@ fn approvals(state: &State, phase: &PhaseId) -> Vec<ApprovalFact> {
     state
         .approvals
         .iter()
-        .filter(|consent| consent.proposal.phase == *phase)
+        .filter(|consent| {
+            consent.proposal.what.transition().is_some_and(|proposed| proposed.phase == *phase)
+        })
         .map(|consent| ApprovalFact {
             principal: consent.approval.principal.clone(),
             role: consent.approval.role.clone(),

@@ -318,7 +318,9 @@ fn due_approvals<'a>(
     let open = rehearsal.approvals.iter().enumerate().filter(|(at, _)| !signed.contains(at));
     open.filter_map(|(index, scripted)| {
         let phase: PhaseId = scripted.gate.split('/').next()?.parse().ok()?;
-        let newest = state.proposals.iter().filter(|(_, (_, one))| one.phase == phase);
+        let newest = state.proposals.iter().filter(|(_, (_, one))| {
+            one.what.transition().is_some_and(|proposed| proposed.phase == phase)
+        });
         let (digest, _) = newest.max_by_key(|(_, (seq, _))| *seq)?;
         let deployed = state.phase(&phase)?.public.deployment.as_ref()?;
         Some((index, deployed.started + scripted.after, *digest))

@@ -72,8 +72,8 @@ impl<S: LedgerStore> Engine<'_, S> {
     fn propose_missing(&mut self, state: &State, now: Instant) -> Result<(), EngineError> {
         for (phase, track, deployed) in state.live().filter(|one| one.1 == Track::Public) {
             let is_open = |(seq, one): &(u64, body::Proposal)| {
-                one.phase == *phase
-                    && one.track == track
+                let about = one.what.transition();
+                about.is_some_and(|about| about.phase == *phase && about.track == track)
                     && *seq > deployed.seq
                     && one.expires > now
             };

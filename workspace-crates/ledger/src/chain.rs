@@ -20,7 +20,7 @@ use crate::roles::{KeyRing, Policy, Roles};
 use crate::sshsig::{DetachedSignature, LEDGER_NAMESPACE, SignatureError};
 use crate::store::RawEntry;
 
-pub use consent::{Aside, Consent, Lapse};
+pub use consent::{Aside, Consent, Lapse, Share};
 pub use error::{ChainError, Fault};
 
 /// What a reader knows about a ledger from elsewhere.
@@ -175,9 +175,10 @@ fn step<'r>(
         (None, Some((_, ring))) => ring,
         (None, None) => return Err(Fault::NoGenesis),
     };
+    let proposed_ring = rules::proposed_ring(before, &entry)?;
+    let alternative = new_roles.as_ref().map(|(_, ring)| ring).or(proposed_ring.as_ref());
     let (mut signers, mut keys) = (BTreeSet::new(), BTreeSet::new());
     for (principal, signature) in parsed.signatures {
-        let alternative = new_roles.as_ref().map(|(_, ring)| ring);
         let (signature, key) = attribute(ring, alternative, &principal, signature)?;
         keys.insert(key.fingerprint());
         jobs.push(Job {

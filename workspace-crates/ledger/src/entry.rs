@@ -9,7 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::body::Body;
+use crate::body::{Body, Proposed};
 use crate::json::{JsonError, parse_strict};
 use crate::statement::{ResourceDescriptor, Statement, StatementError};
 
@@ -242,7 +242,11 @@ impl Entry {
                 Some(phase) => format!("{} {phase}", event.event),
                 None => event.event.clone(),
             },
-            Body::Proposal(one) => format!("{}/{}", one.phase, one.track),
+            Body::Proposal(one) => match &one.what {
+                Proposed::Transition(one) => format!("{}/{}", one.phase, one.track),
+                Proposed::Waiver(one) => format!("waiver of {}/{}", one.phase, one.gate),
+                Proposed::Roles(one) => format!("roles version {}", one.roles.version),
+            },
             Body::Approval(one) => format!("by {}", one.principal),
             Body::Withdraw(one) => one.approval.short(),
             Body::Waiver(one) => format!("{}/{}", one.phase, one.gate),

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use base::NetworkId;
 
+use crate::body::Body;
 use crate::chain::{self, Expectations, VerifiedLedger};
 use crate::entry::{Draft, Entry};
 use crate::error::Error;
@@ -46,8 +47,10 @@ impl<S: LedgerStore> Ledger<S> {
         if let Some(first) = snapshot.entries.first() {
             return Err(Error::NotEmpty(base::Digest::of(&first.bytes)));
         }
+        let derived = derived_files(&draft.body);
         let mut new = NewAppend::signed(&Entry::genesis(network, draft), signers)?;
         new.files = files;
+        new.files.extend(derived);
         let view = chain::verify(&[new.raw()]).map_err(Error::Refused)?;
         let head = store.append(&new, snapshot.head.as_ref())?;
         Ok(Self { store, head: Some(head), view })
@@ -83,8 +86,10 @@ impl<S: LedgerStore> Ledger<S> {
         signers: &[&dyn Signer],
         files: BTreeMap<String, Vec<u8>>,
     ) -> Result<(), Error> {
+        let derived = derived_files(&draft.body);
         let mut new = NewAppend::signed(&self.view.entry_for(draft), signers)?;
         new.files = files;
+        new.files.extend(derived);
         let checked = self.view.check_next(&new.raw()).map_err(Error::Refused)?;
         self.head = Some(self.store.append(&new, self.head.as_ref())?);
         self.view.accept(checked);
@@ -105,4 +110,15 @@ impl<S: LedgerStore> Ledger<S> {
         self.head = snapshot.head;
         Ok(added)
     }
+}
+
+/// The files that an entry with this body renews in the ledger's tree: views for tools, such as the
+/// `allowed_signers` of new roles, and never authoritative.
+fn derived_files(body: &Body) -> BTreeMap<String, Vec<u8>> {
+    let roles = match body {
+        Body::Genesis(genesis) => &genesis.roles,
+        Body::Roles(change) => &change.roles,
+        _ => return BTreeMap::new(),
+    };
+    BTreeMap::from([("allowed_signers".to_owned(), roles.allowed_signers().into_bytes())])
 }

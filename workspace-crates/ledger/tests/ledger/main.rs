@@ -12,6 +12,7 @@ mod consent;
 mod crash;
 mod git;
 mod interop;
+mod proposals;
 mod remote;
 mod reports;
 mod roles;

@@ -256,8 +256,6 @@ fn open_ledger(
     let root = roles.roles.get("root").map(|role| role.of.clone()).unwrap_or_default();
     let signers: Vec<&dyn Signer> =
         root.iter().filter_map(|id| keys.signers.get(id).map(|key| key as &dyn Signer)).collect();
-    let files =
-        BTreeMap::from([("allowed_signers".to_owned(), roles.allowed_signers().into_bytes())]);
     let genesis = ledger::body::Genesis {
         pipeline: pipeline.id.clone(),
         roles,
@@ -266,7 +264,7 @@ fn open_ledger(
     let network = NetworkId::new(pipeline.id.as_str())
         .map_err(|error| Failure::new(Exit::Definition, error))?;
     let draft = Draft::new(start, pins.clone(), genesis);
-    Ok(Ledger::create(store, network, draft, &signers, files)?)
+    Ok(Ledger::create(store, network, draft, &signers, BTreeMap::new())?)
 }
 
 /// The pages of the reports that were written, in order of their weeks.
