@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use base::{Digest, Duration, Instant, NetworkId, PhaseId, Track};
 use calendar::Calendar;
 use collectors::Collectors;
-use definition::{Phase, Pipeline};
+use definition::{Overrides, Phase, Pipeline};
 use deployment::{DeploymentSpec, Driver};
 use devnet::{NetworkSpec, ScheduledAction};
 use ledger::{Body, Draft, Ledger, LedgerStore, Pins, Signer};
@@ -61,6 +61,8 @@ pub struct Setup<'a> {
     pub watch_after_soak: Option<Duration>,
     /// Where reports are written besides the ledger.
     pub publish: Option<PathBuf>,
+    /// Changes to the parameters that `pipeline` was checked with.
+    pub overrides: Overrides,
     /// A sentence for the first page of reports that says what is not real about this run.
     pub note: String,
 }
@@ -114,11 +116,7 @@ impl<'a, S: LedgerStore> Engine<'a, S> {
     /// Where the programme stands.
     #[must_use]
     pub fn state(&self) -> State {
-        let view = self.ledger.view();
-        // What a key signed that is no longer trusted has not happened.
-        let counted = view.iter().filter(|verified| !view.is_void(verified.entry.seq));
-        let entries = counted.map(|verified| (&verified.entry, verified.digest));
-        State::fold(self.setup.pipeline, entries)
+        State::of(self.setup.pipeline, self.ledger.view())
     }
 
     /// What was done since this was asked the last time.

@@ -12,6 +12,8 @@ mod engine;
 mod error;
 mod evaluate;
 mod gather;
+pub mod inputs;
+pub mod recompute;
 mod rehearse;
 pub mod seal;
 pub mod state;

@@ -248,6 +248,8 @@ pub struct Evaluation {
     pub week: String,
     /// Digest of the file that holds the evaluation in full.
     pub document: Digest,
+    /// Digest of the evidence that lists what was judged: with it anybody can judge again.
+    pub inputs: Digest,
     /// Verdict by `<phase>/<track>`.
     pub verdicts: BTreeMap<String, VerdictKind>,
 }

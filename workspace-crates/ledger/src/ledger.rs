@@ -62,6 +62,23 @@ impl<S: LedgerStore> Ledger<S> {
         &self.view
     }
 
+    /// The ledger as it was before entry `seq` was appended.
+    ///
+    /// # Errors
+    /// When there is nothing before it, or the store cannot be read.
+    pub fn before(&self, seq: u64) -> Result<VerifiedLedger, Error> {
+        let last = seq.checked_sub(1).and_then(|last| self.view.get(last)).ok_or(Error::Empty)?;
+        let snapshot = self.store.snapshot()?;
+        let entries = snapshot.entries.get(..seq as usize).ok_or(Error::Empty)?;
+        // The view holds these very entries, so their signatures are known to verify.
+        let expected = Expectations {
+            remembered: Some((last.entry.seq, last.digest)),
+            verified_until: Some((last.entry.seq, last.digest)),
+            ..Expectations::default()
+        };
+        Ok(chain::verify_expecting(entries, &expected)?)
+    }
+
     /// The store's head that the view belongs to.
     #[must_use]
     pub fn head(&self) -> Option<&Head> {

@@ -142,6 +142,7 @@ pub fn evaluation() -> Evaluation {
         at: start(),
         week: "2026-W02".to_owned(),
         document: Digest::of(b"document"),
+        inputs: Digest::of(b"inputs"),
         verdicts: BTreeMap::from([("phase-1/internal".to_owned(), VerdictKind::Advance)]),
     }
 }

@@ -142,8 +142,7 @@ impl Reading {
     fn of(world: &World, ledger: Ledger<GitStore>, overrides: &Overrides) -> Result<Self, Failure> {
         let definitions = world.definitions(overrides)?;
         let pipeline = world::pipeline(&definitions, Some(ledger.view().pipeline()))?;
-        let entries = ledger.view().iter().map(|verified| (&verified.entry, verified.digest));
-        let state = State::fold(pipeline, entries);
+        let state = State::of(pipeline, ledger.view());
         let pipeline = pipeline.id.clone();
         Ok(Self { definitions, ledger, pipeline, state })
     }

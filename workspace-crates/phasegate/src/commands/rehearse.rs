@@ -78,7 +78,8 @@ struct Printed<'a> {
 /// Rehearses a programme; [`Exit::Held`] when it does not ship.
 pub fn run(world: &World, args: &Args) -> Outcome {
     let clock = Clock::now();
-    let definitions = world.definitions(&Overrides::from(&args.changes))?;
+    let overrides = Overrides::from(&args.changes);
+    let definitions = world.definitions(&overrides)?;
     let pipeline = world::pipeline(&definitions, Some(&args.pipeline))?;
     let rehearsal = pipeline.rehearsal.as_ref().ok_or_else(|| {
         Failure::new(Exit::Definition, format!("`{}` has no `[rehearsal]`", pipeline.id))
@@ -116,6 +117,7 @@ pub fn run(world: &World, args: &Args) -> Outcome {
         faults: planned,
         watch_after_soak: Some(WATCH_AFTER_SOAK),
         publish: Some(out.join("reports")),
+        overrides,
         note: NOTE.to_owned(),
     };
     let mut engine = Engine::new(setup, ledger);
