@@ -96,6 +96,15 @@ pub enum AttestationError {
         /// The beginning of what was found.
         found: String,
     },
+    /// A provenance that names no builder, or has another shape.
+    #[error("the provenance on line {line} cannot be read: {cause}")]
+    Predicate {
+        /// Where the envelope begins.
+        line: usize,
+        /// What is wrong with it.
+        #[source]
+        cause: serde_json::Error,
+    },
     /// A statement about nothing that can be told apart.
     #[error("the statement on line {line} names no subject, or one without a digest")]
     Subject {
