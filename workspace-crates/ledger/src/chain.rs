@@ -205,8 +205,8 @@ fn attribute(
 ) -> Result<(DetachedSignature, PublicKey), Fault> {
     let signature =
         signature.map_err(|cause| Fault::Signature { principal: principal.clone(), cause })?;
-    let data = signature.key_data();
-    let found = ring.find(data).or_else(|| alternative.and_then(|ring| ring.find(data)));
+    let found =
+        ring.find(&signature).or_else(|| alternative.and_then(|ring| ring.find(&signature)));
     match found {
         None => Err(Fault::ForeignKey {
             principal: principal.clone(),

@@ -10,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::body::{Body, Proposed};
-use crate::json::{JsonError, parse_strict};
 use crate::statement::{ResourceDescriptor, Statement, StatementError};
+use crate::{JsonError, parse_strict};
 
 /// The predicate type of entries of this version.
 pub const ENTRY_PREDICATE_TYPE: &str = "https://phasegate.dev/ledger-entry/v1";

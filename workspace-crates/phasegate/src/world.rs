@@ -236,7 +236,8 @@ impl World {
                 "Name the key file in PHASEGATE_SIGNING_KEY_FILE; reading commands need no key.",
             )
         })?;
-        Ok(signer.checked_against(roles)?)
+        roles.check_owner(&signer)?;
+        Ok(signer)
     }
 }
 

@@ -73,8 +73,14 @@ impl DetachedSignature {
     }
 
     /// The key that the signature says it was made by.
-    pub(crate) fn key_data(&self) -> &KeyData {
+    fn key_data(&self) -> &KeyData {
         self.sig.public_key()
+    }
+
+    /// Whether the signature says that it was made by `key`; only [`Self::verify`] shows that it was.
+    #[must_use]
+    pub fn names(&self, key: &PublicKey) -> bool {
+        *self.key_data() == key.data
     }
 
     /// The fingerprint of the key that the signature says it was made by.
@@ -99,7 +105,7 @@ impl DetachedSignature {
                 expected: namespace.to_owned(),
             });
         }
-        if *self.key_data() != key.data {
+        if !self.names(key) {
             return Err(SignatureError::ForeignKey(self.fingerprint()));
         }
         match (&key.data, &key.point) {
@@ -183,7 +189,7 @@ pub fn verify_detached<'k>(
     let signature = DetachedSignature::parse(armored)?;
     let key = keys
         .iter()
-        .find(|key| key.data == *signature.key_data())
+        .find(|key| signature.names(key))
         .ok_or_else(|| SignatureError::ForeignKey(signature.fingerprint()))?;
     signature.verify(key, namespace, bytes)?;
     Ok(key)
