@@ -87,7 +87,7 @@ pub fn verify_expecting(
     expected: &Expectations,
 ) -> Result<VerifiedLedger, ChainError> {
     let ledger = run(None, entries, expected.verified_until)?;
-    ledger.check_expectations(expected)?;
+    ledger.check(expected)?;
     Ok(ledger)
 }
 
@@ -325,7 +325,12 @@ impl VerifiedLedger {
         Ok(added.len())
     }
 
-    fn check_expectations(&self, expected: &Expectations) -> Result<(), ChainError> {
+    /// Checks that this is the ledger that a reader expects.
+    ///
+    /// # Errors
+    /// When it has another genesis, lacks the remembered entry or has another in its place, or holds
+    /// an entry from the future.
+    pub fn check(&self, expected: &Expectations) -> Result<(), ChainError> {
         if let Some(expected) = expected.genesis.filter(|digest| *digest != self.genesis.digest) {
             let found = self.genesis.digest;
             return Err(ChainError::new(0, Fault::OtherGenesis { expected, found }));
@@ -410,6 +415,18 @@ impl VerifiedLedger {
     #[must_use]
     pub fn roles(&self) -> &Roles {
         &self.roles
+    }
+
+    /// The roles that were in force after entry `seq`.
+    #[must_use]
+    pub fn roles_at(&self, seq: u64) -> &Roles {
+        let until = self.iter().take_while(|one| one.entry.seq <= seq);
+        let set = until.filter_map(|one| match &one.entry.body {
+            Body::Genesis(genesis) => Some(&genesis.roles),
+            Body::Roles(change) => Some(&change.roles),
+            _ => None,
+        });
+        set.last().unwrap_or(&self.roles)
     }
 
     /// Whether one person may decide alone; every report has to say so.

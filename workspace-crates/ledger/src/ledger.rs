@@ -56,6 +56,15 @@ impl<S: LedgerStore> Ledger<S> {
         Ok(Self { store, head: Some(head), view })
     }
 
+    /// The same ledger, for readers to whom it makes no difference where it is stored.
+    #[must_use]
+    pub fn boxed(self) -> Ledger<Box<dyn LedgerStore>>
+    where
+        S: 'static,
+    {
+        Ledger { store: Box::new(self.store), head: self.head, view: self.view }
+    }
+
     /// The verified entries.
     #[must_use]
     pub fn view(&self) -> &VerifiedLedger {

@@ -2,11 +2,13 @@
 //! at a time.
 
 mod bench;
+mod bundle;
 mod commands;
 mod exit;
 mod explain;
 mod failure;
 mod faults;
+mod material;
 mod output;
 mod process;
 mod progress;

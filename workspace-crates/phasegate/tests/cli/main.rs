@@ -13,6 +13,7 @@ mod exit_codes;
 mod help;
 mod ledgers;
 mod queries;
+mod recomputing;
 mod rehearsals;
 mod reports;
 mod serving;
