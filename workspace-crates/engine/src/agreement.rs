@@ -30,7 +30,8 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// The states that an advance of `track` leaves and takes.
-pub(crate) fn states(track: Track) -> (&'static str, &'static str) {
+#[must_use]
+pub fn states(track: Track) -> (&'static str, &'static str) {
     match track {
         Track::Internal => ("internal-soak", "cleared"),
         Track::Public => ("public-soak", "complete"),

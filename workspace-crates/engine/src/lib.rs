@@ -19,6 +19,7 @@ pub mod seal;
 pub mod state;
 mod tick;
 
+pub use agreement::states;
 pub use announce::{Files, write_files};
 pub use engine::{Change, Engine, Happening, PlannedFault, Setup};
 pub use error::EngineError;

@@ -6,6 +6,7 @@
     reason = "helpers of tests may do what tests may"
 )]
 
+mod agreeing;
 mod archives;
 mod definitions;
 mod deployments;
