@@ -443,7 +443,10 @@ read_branch() {
   done || refuse "the repository lacks objects of the branch phase-ledger"
 }
 
-if [[ -e $ledger/.git ]] && git --git-dir="$ledger/.git" rev-parse --verify --quiet "$BRANCH" >/dev/null 2>&1; then
+has_branch() { git --git-dir="$1" rev-parse --verify --quiet "$BRANCH" >/dev/null 2>&1; }
+
+# The branch counts before the files that lie beside it.
+if [[ -e $ledger/.git ]] && { [[ ! -e $ledger/entries ]] || has_branch "$ledger/.git"; }; then
   read_branch "$ledger/.git"; entries=$work/entries
 elif [[ -f $ledger/HEAD && -d $ledger/objects && ! -e $ledger/entries ]]; then
   read_branch "$ledger"; entries=$work/entries

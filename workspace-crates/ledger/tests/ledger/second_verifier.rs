@@ -5,6 +5,7 @@
 mod bytes;
 mod decisions;
 mod places;
+mod repositories;
 mod role_rules;
 mod runner;
 mod signatures;

@@ -131,13 +131,16 @@ fn spelling_cases() -> Vec<Case> {
                 bytes[last] ^= 1;
             }),
         ),
-        bad_end("the order of the group is added to the signature", rewritten(add_the_order)),
+        bad_end(
+            "the order of the group is added to the signature",
+            rewritten(|bytes| add_the_order(bytes)),
+        ),
     ]
 }
 
 /// Makes another signature that a lenient verifier takes: the second half stands for a number
 /// modulo the order of the group.
-fn add_the_order(bytes: &mut Vec<u8>) {
+fn add_the_order(bytes: &mut [u8]) {
     let order = "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
     let at = bytes.len() - 32;
     let mut carry = 0_u16;
