@@ -4,6 +4,7 @@
 
 mod bytes;
 mod decisions;
+mod key_kinds;
 mod places;
 mod repositories;
 mod role_rules;

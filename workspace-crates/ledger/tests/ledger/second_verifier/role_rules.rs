@@ -68,7 +68,7 @@ fn keys(lines: &[&str]) -> Vec<RawEntry> {
 }
 
 /// A security key with the same secret as an Ed25519 key.
-fn wrapped(name: &str) -> String {
+pub fn wrapped(name: &str) -> String {
     let point = signer(name).public_key().ed25519_bytes().unwrap();
     let mut wire = Vec::new();
     for part in [b"sk-ssh-ed25519@openssh.com".as_slice(), &point, b"ssh:"] {

@@ -2,7 +2,11 @@
 
 use ledger::{LEDGER_NAMESPACE, REPORT_NAMESPACE, RawEntry, Signer as _};
 
-use super::table::{Case, bad, bad_end, good};
+use sha2::{Digest as _, Sha256};
+use ssh_key::{Algorithm, HashAlg, LineEnding, Signature, SshSig};
+
+use super::role_rules;
+use super::table::{Case, bad, bad_end, good, opened};
 use crate::world::*;
 
 /// A ledger whose second entry is signed by CI, with the signature changed.
@@ -35,7 +39,7 @@ fn rewritten(change: impl FnOnce(&mut Vec<u8>)) -> Vec<RawEntry> {
 }
 
 pub fn cases() -> Vec<Case> {
-    [signer_cases(), spelling_cases()].into_iter().flatten().collect()
+    [signer_cases(), spelling_cases(), security_key_cases()].into_iter().flatten().collect()
 }
 
 fn signer_cases() -> Vec<Case> {
@@ -135,6 +139,42 @@ fn spelling_cases() -> Vec<Case> {
             "the order of the group is added to the signature",
             rewritten(|bytes| add_the_order(bytes)),
         ),
+    ]
+}
+
+/// What a security key with this application, these flags and the secret of `name` signs.
+fn security_key_signature(name: &str, flags: u8, bytes: &[u8]) -> Vec<u8> {
+    use ed25519_dalek::Signer as _;
+    let trailer = [flags, 0, 0, 0, 7];
+    let message = SshSig::signed_data(LEDGER_NAMESPACE, HashAlg::Sha512, bytes).unwrap();
+    let signed = [&Sha256::digest("ssh:")[..], &trailer, &Sha256::digest(message)].concat();
+    let secret = ed25519_dalek::SigningKey::from_bytes(&seed(name));
+    let signature = [&secret.sign(&signed).to_bytes()[..], &trailer].concat();
+    let key = ssh_key::PublicKey::from_openssh(&role_rules::wrapped(name)).unwrap();
+    let signature = Signature::new(Algorithm::SkEd25519, signature).unwrap();
+    let sig =
+        SshSig::new(key.key_data().clone(), LEDGER_NAMESPACE, HashAlg::Sha512, signature).unwrap();
+    sig.to_pem(LineEnding::LF).unwrap().into_bytes()
+}
+
+fn security_key_cases() -> Vec<Case> {
+    let raw = opened(
+        |roles| roles.principals[3].keys = vec![role_rules::wrapped("ci")],
+        &["alice", "bob"],
+    );
+    let chain = Chain { raw };
+    let with = |flags, altered: bool| {
+        let mut raw = sign(&chain.next(event("deploy")), &["alice"]);
+        let bytes: &[u8] = if altered { b"other" } else { &raw.bytes };
+        let signature = security_key_signature("ci", flags, bytes);
+        raw.signatures.insert(id("ci"), signature);
+        chain.with(raw)
+    };
+    vec![
+        good("a security key that was touched", with(1, false)),
+        good("a security key that knows who touched it", with(5, false)),
+        bad_end("a security key that was not touched", with(4, false)),
+        bad_end("a security key that signed something else", with(1, true)),
     ]
 }
 
