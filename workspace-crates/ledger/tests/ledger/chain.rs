@@ -16,7 +16,7 @@ fn fault(raw: &[RawEntry]) -> (u64, Fault) {
 }
 
 /// Rewrites one entry with the field at `pointer` set to `value`, and signs it again or not.
-fn altered(raw: &RawEntry, pointer: &str, value: Value) -> Vec<u8> {
+pub fn altered(raw: &RawEntry, pointer: &str, value: Value) -> Vec<u8> {
     let mut statement: Value = serde_json::from_slice(&raw.bytes).unwrap();
     let (parent, field) = pointer.rsplit_once('/').unwrap();
     let parent = statement.pointer_mut(parent).unwrap();
@@ -27,7 +27,7 @@ fn altered(raw: &RawEntry, pointer: &str, value: Value) -> Vec<u8> {
     base::canonical_json(&statement).unwrap()
 }
 
-fn resigned(bytes: Vec<u8>, seq: u64, names: &[&str]) -> RawEntry {
+pub fn resigned(bytes: Vec<u8>, seq: u64, names: &[&str]) -> RawEntry {
     let signature = |name: &&str| {
         let text = signer(name).sign(ledger::LEDGER_NAMESPACE, &bytes).unwrap();
         (id(name), text.into_bytes())

@@ -16,6 +16,7 @@ mod proposals;
 mod remote;
 mod reports;
 mod roles;
+mod second_verifier;
 mod signing;
 mod ssh_keygen;
 mod vectors;
