@@ -7,6 +7,7 @@
 )]
 
 mod archives;
+mod attestations;
 mod definitions;
 mod deployments;
 mod exit_codes;
