@@ -23,7 +23,7 @@ pub(super) const KIND: KindInfo = KindInfo {
     params: PARAMS,
     example: r#"why = "What runs is what the published source builds to."
 bad_sample = "stages/stability/assets/bad/provenance-by-another-key.jsonl"
-params = { path = "attestations/node.intoto.jsonl", artifact = "node-binary", keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICvD24G3lZ0aoMpNmjQsAKX0azjK76D4P7rI+/Ljrj9I builder"], builder = "https://example.org/builder", source = "git+https://example.org/node" }"#,
+params = { path = "attestations/node.intoto.jsonl", artifact = "devnet-node", keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICvD24G3lZ0aoMpNmjQsAKX0azjK76D4P7rI+/Ljrj9I builder"], builder = "https://example.org/builder", source = "git+https://example.org/node" }"#,
     parse,
 };
 
@@ -33,12 +33,13 @@ impl Gate for Attestation {
     }
 
     fn rule(&self) -> String {
-        let (params, count) = (&self.params, self.keys.len());
-        let who = match (params.threshold, count) {
+        let params = &self.params;
+        let who = match (params.threshold, self.keys.len()) {
             (1, 1) => "The named key".to_owned(),
+            (1, count) => format!("One of {count} named keys"),
             (threshold, count) => format!("At least {threshold} of {count} named keys"),
         };
-        let has = if count == 1 { "has" } else { "have" };
+        let has = if params.threshold == 1 { "has" } else { "have" };
         let mut details = Vec::new();
         if let Some(builder) = &params.builder {
             details.push(format!("the builder `{builder}`"));

@@ -8,6 +8,7 @@
 
 mod agreeing;
 mod archives;
+mod attestations;
 mod definitions;
 mod deployments;
 mod exit_codes;

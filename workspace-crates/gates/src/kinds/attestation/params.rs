@@ -21,7 +21,7 @@ pub(super) const PARAMS: &[ParamInfo] = &[
     ParamInfo::required(
         "artifact",
         "text",
-        "Name of the deployed artifact whose digest the statement must name. `node-binary` is the executable that the driver `process` runs as every node; the simulator has only `devnet-node`, whose digest stands for the name and version of its client.",
+        "Name of the deployed artifact whose digest the statement must name. Of the reference network it is `devnet-node`: with the driver `process` the executable that runs as every node, in a rehearsal the text `devnet-node/VERSION/CLIENT`. The file may hold a statement about each.",
     ),
     ParamInfo::required(
         "keys",
