@@ -138,7 +138,8 @@ def bodies: {
   approval: { proposal: "digest", principal: "id", role: "text", statement: "text" },
   withdraw: { approval: "digest" },
   waiver: (waiver + { "proposal?": "digest" }),
-  evaluation: { at: "instant", week: "text", document: "digest", verdicts: { "*": "advance|hold|reset" } },
+  evaluation: { at: "instant", week: "text", document: "digest", inputs: "digest",
+    verdicts: { "*": "advance|hold|reset" } },
   advance: (move + judged + { "proposal?": "digest", reason: "text" }),
   hold: (of_track + judged + { reasons: ["text"] }),
   reset: (of_track + { to: "id", reason: "text", revokes: ["u64"] })
