@@ -187,7 +187,7 @@ fn two_histories_of_one_ledger_are_printed_as_proof() {
     let repository = rehearsed();
     // The same keys and the same beginning, another course: what a dishonest evaluator would show
     // to somebody else.
-    let other = ["rehearse", "tiny", "--out", "other", "--fault", "stall@small.internal"];
+    let other = ["rehearse", "tiny", "--out", "other", "--fault", "stall@small.internal+10m"];
     let ran = repository.run(&other);
     assert!(matches!(ran.code, Some(0 | 10)), "{}", ran.stderr);
     let against = [
