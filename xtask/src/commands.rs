@@ -43,6 +43,11 @@ const fn phasegate(
 /// Every command, in the order of the help.
 pub const COMMANDS: &[Command] = &[
     phasegate(
+        "init",
+        &[],
+        "Set up keys, roles, calendar and a first pipeline, in a new or an existing repository",
+    ),
+    phasegate(
         "rehearse",
         &[],
         "Run a whole programme in virtual time and write its signed reports",
