@@ -8,7 +8,7 @@ use ledger::LedgerStore;
 
 use super::genesis::{self, Genesis};
 use super::git;
-use super::keys::{self, NewKeys};
+use super::keys::NewKeys;
 use super::plan::{Action, CHECK, Step};
 use super::prompt::Prompt;
 use super::summary::{Begun, Done, State, Summary};
@@ -67,10 +67,7 @@ impl CarryOut<'_> {
     fn act(&self, action: &Action) -> Result<(), Failure> {
         match action {
             Action::MakeRepository => git::init(&self.world.root),
-            Action::WriteKey(id) => match self.keys.pairs.get(id) {
-                Some(pair) => keys::write_pair(self.world, id, pair),
-                None => Ok(()),
-            },
+            Action::WriteKey(id) => self.keys.write(self.world, id),
             Action::WriteFile { path, text } => {
                 write::new_file(self.world, path, text, Mode::Usual)
             }

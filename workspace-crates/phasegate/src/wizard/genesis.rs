@@ -79,9 +79,7 @@ pub fn keys_of_keyless(
         if own.iter().any(is_member) {
             let mut new = NewKeys::default();
             public.insert(principal.id.clone(), new.public_of(world, &principal.id)?);
-            for (id, pair) in &new.pairs {
-                keys::write_pair(world, id, pair)?;
-            }
+            new.write(world, &principal.id)?;
         }
     }
     Ok(public)

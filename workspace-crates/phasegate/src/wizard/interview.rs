@@ -93,7 +93,7 @@ impl Interview<'_> {
         self.repository()?;
         let people = self.people()?;
         let mut answers = Answers {
-            people,
+            people: None,
             new_keys: Vec::new(),
             week: None,
             pipeline: None,
@@ -103,7 +103,7 @@ impl Interview<'_> {
         loop {
             answers.week = self.week()?;
             answers.pipeline = self.pipeline()?;
-            self.add_partners(&mut answers);
+            answers.people = self.with_partners(people.clone(), answers.pipeline.as_ref());
             match self.problems(&answers) {
                 None => break,
                 // Without anybody who answers anew, the same answers would come again.
@@ -127,7 +127,7 @@ impl Interview<'_> {
         }
         answers.remote = self.remote()?;
         answers.ledger_of = self.ledger(&answers)?;
-        answers.new_keys = self.keys.pairs.keys().cloned().collect();
+        answers.new_keys = self.keys.principals();
         Ok(answers)
     }
 

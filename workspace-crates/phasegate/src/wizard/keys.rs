@@ -24,48 +24,67 @@ pub struct Found {
     pub label: String,
     /// One line, as OpenSSH writes it, without comment.
     pub public: String,
-    /// The file that ssh-keygen signs with; nothing when only the agent has the key.
+    /// The file of the private half, where there is one.
     pub file: Option<PathBuf>,
+    /// Whether the agent has the private half.
+    pub in_agent: bool,
+}
+
+impl Found {
+    fn can_sign(&self) -> bool {
+        self.file.is_some() || self.in_agent
+    }
 }
 
 /// The keys that somebody may sign with: git's own signing key, those of the agent, and those in
 /// `.ssh`, each once, without those of kinds that are not taken.
 pub fn discover(signing_key: Option<&str>) -> Vec<Found> {
-    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let mut found = Vec::new();
     if let Some(named) = signing_key {
-        let path = match named.strip_prefix("~/") {
-            Some(below) => home.clone().unwrap_or_default().join(below),
-            None => PathBuf::from(named),
-        };
-        if let Ok(public) = read_public(named).or_else(|_| read_public(&path.to_string_lossy())) {
-            let file = Some(private_of(&path)).filter(|path| path.is_file());
-            add(&mut found, public, "git signs with it", file);
+        let below = named.strip_prefix("~/").map(|below| home.join(below));
+        let path = below.unwrap_or_else(|| PathBuf::from(named));
+        add_file(&mut found, &path, "git signs with it");
+        // Git takes the key itself as well, with or without a mark before it.
+        if let Ok(public) = normal(named.strip_prefix("key::").unwrap_or(named)) {
+            add(&mut found, public, "git signs with it", None, false);
         }
     }
     for line in agent_keys() {
         if let Ok(public) = normal(&line) {
-            add(&mut found, public, "in the agent", None);
+            add(&mut found, public, "in the agent", None, true);
         }
     }
-    for path in home.map(|home| public_files(&home.join(".ssh"))).unwrap_or_default() {
-        if let Ok(public) = read_public(&path.to_string_lossy()) {
-            let file = Some(private_of(&path)).filter(|path| path.is_file());
-            add(&mut found, public, &path.display().to_string(), file);
-        }
+    for path in public_files(&home.join(".ssh")) {
+        add_file(&mut found, &path, &path.display().to_string());
     }
     found
 }
 
-fn add(found: &mut Vec<Found>, public: String, origin: &str, file: Option<PathBuf>) {
+/// Adds the key of a file, when it holds one that is taken.
+fn add_file(found: &mut Vec<Found>, path: &Path, origin: &str) {
+    if let Ok(public) = read_public(&path.to_string_lossy()) {
+        let private = Some(private_of(path)).filter(|path| path.is_file());
+        add(found, public, origin, private, false);
+    }
+}
+
+fn add(
+    found: &mut Vec<Found>,
+    public: String,
+    origin: &str,
+    file: Option<PathBuf>,
+    in_agent: bool,
+) {
     if let Some(known) = found.iter_mut().find(|one| one.public == public) {
         known.file = known.file.take().or(file);
+        known.in_agent |= in_agent;
         return;
     }
     let Ok(key) = PublicKey::parse(&public) else { return };
     let kind = public.split(' ').next().unwrap_or_default();
     let label = format!("{kind} {} ({})", key.fingerprint(), report::clean(origin));
-    found.push(Found { label, public, file });
+    found.push(Found { label, public, file, in_agent });
 }
 
 /// What `ssh-add -L` lists; nothing without an agent.
@@ -116,9 +135,7 @@ pub fn read_public(text: &str) -> Result<String, String> {
     if !content.contains("PRIVATE KEY-----") {
         return normal(content.lines().next().unwrap_or_default());
     }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".pub");
-    let content = read_small(Path::new(&beside)).map_err(|_| {
+    let content = read_small(&beside(path)).map_err(|_| {
         let path = report::clean(text);
         format!("{path} is a private key without `{path}.pub` beside it; name the public key")
     })?;
@@ -152,16 +169,29 @@ pub fn read_file(path: &Path, bytes_max: u64) -> std::io::Result<Vec<u8>> {
 pub struct NewKeys {
     /// Pairs by whose they are.
     pub pairs: BTreeMap<PrincipalId, KeyPair>,
+    /// Public halves that an earlier run did not get to, by whose they are.
+    pub public_halves: BTreeMap<PrincipalId, String>,
 }
 
 impl NewKeys {
     /// The public key of `principal`: of the file that an earlier run made, or of a new pair.
     pub fn public_of(&mut self, world: &World, principal: &PrincipalId) -> Result<String, Failure> {
         let path = world.key_path(principal);
-        if path.symlink_metadata().is_ok() {
+        let beside = beside(&path);
+        let is_there = |path: &Path| path.symlink_metadata().is_ok();
+        if is_there(&path) {
             // From the key itself: the file beside it is only for people.
             let signer = SshKeySigner::from_file(principal.clone(), &path)?;
-            return Ok(signer.public_key().to_openssh());
+            let public = signer.public_key().to_openssh();
+            if !is_there(&beside) {
+                self.public_halves.insert(principal.clone(), public.clone());
+            }
+            return Ok(public);
+        }
+        if is_there(&beside) {
+            let message = format!("{} is there without its private half", beside.display());
+            return Err(Failure::new(Exit::Ledger, message)
+                .hint(format!("Name it when it is the key of {principal} (--lead {principal}={}), or move it away.", beside.display())));
         }
         if let Some(pair) = self.pairs.get(principal) {
             return normal(&pair.public_openssh).map_err(|error| Failure::new(Exit::Ledger, error));
@@ -173,19 +203,38 @@ impl NewKeys {
         self.pairs.insert(principal.clone(), pair);
         Ok(public)
     }
+
+    /// Those for whom something has to be written.
+    pub fn principals(&self) -> Vec<PrincipalId> {
+        self.pairs.keys().chain(self.public_halves.keys()).cloned().collect()
+    }
+
+    /// Writes what is missing of the pair of `principal`; never over another file.
+    pub fn write(&self, world: &World, principal: &PrincipalId) -> Result<(), Failure> {
+        let path = format!(".phasegate/keys/{principal}");
+        let mut public = self.public_halves.get(principal);
+        if let Some(pair) = self.pairs.get(principal) {
+            write::new_file(world, &path, &pair.private_openssh, Mode::Private)?;
+            let shown = world.key_path(principal);
+            say(format!(
+                "Made a key for {principal}: {}. Keep it; it is in no backup.",
+                shown.display()
+            ));
+            public = Some(&pair.public_openssh);
+        }
+        match public {
+            Some(public) => {
+                write::new_file(world, &format!("{path}.pub"), &format!("{public}\n"), Mode::Usual)
+            }
+            None => Ok(()),
+        }
+    }
 }
 
-/// Writes a pair into the folder of the keys; never over another.
-pub fn write_pair(world: &World, principal: &PrincipalId, pair: &KeyPair) -> Result<(), Failure> {
-    let path = format!(".phasegate/keys/{principal}");
-    write::new_file(world, &path, &pair.private_openssh, Mode::Private)?;
-    let public = format!("{path}.pub");
-    if !world.root.join(&public).exists() {
-        write::new_file(world, &public, &format!("{}\n", pair.public_openssh), Mode::Usual)?;
-    }
-    let path = world.key_path(principal);
-    say(format!("Made a key for {principal}: {}. Keep it; it is in no backup.", path.display()));
-    Ok(())
+fn beside(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".pub");
+    PathBuf::from(beside)
 }
 
 /// Somebody who can sign for `principal` on this machine with one of `keys`, if there is one.
@@ -207,12 +256,10 @@ pub fn at_hand(
     let signing_key = super::git::config(&world.root, "user.signingkey")?;
     let mut found = Vec::new();
     for path in named {
-        if let Ok(public) = read_public(&path.to_string_lossy()) {
-            add(&mut found, public, "named", Some(private_of(path)).filter(|path| path.is_file()));
-        }
+        add_file(&mut found, path, "named");
     }
     found.extend(discover(signing_key.as_deref()));
-    let usable = |one: &&Found| keys.contains(&one.public);
+    let usable = |one: &&Found| keys.contains(&one.public) && one.can_sign();
     let Some(found) = found.iter().find(usable) else { return Ok(None) };
     let signer = match &found.file {
         Some(file) => SshKeygenSigner::new(principal.clone(), file)?,

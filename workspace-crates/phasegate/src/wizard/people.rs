@@ -63,6 +63,11 @@ impl People {
 
     /// Checks keys, members and thresholds by the rules of the ledger.
     pub fn check(&self) -> Result<(), ledger::RolesError> {
+        let (threshold, members) = (self.threshold, self.leads.len());
+        if threshold == 0 || threshold as usize > members {
+            let role = ledger::roles::LEAD.to_owned();
+            return Err(ledger::RolesError::Threshold { role, threshold, members });
+        }
         world::roles(&self.roles(), &BTreeMap::new()).0.check()
     }
 

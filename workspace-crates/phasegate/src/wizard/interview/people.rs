@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::wizard::keys::read_public;
 use crate::wizard::people::{EVALUATOR, People, Person};
-use crate::wizard::plan::Answers;
+use crate::wizard::plan::NewPipeline;
 use crate::wizard::templates::PARTNERS;
 
 const PASTE: &str = "another: paste a public key, or name its file";
@@ -252,19 +252,28 @@ impl Interview<'_> {
         Ok((policy, threshold))
     }
 
-    /// The gates of the shipped programme ask two partners; people who are still to come get a name.
-    pub(super) fn add_partners(&mut self, answers: &mut Answers) {
-        let asks = answers.pipeline.as_ref().is_some_and(|new| new.template.asks_partners());
-        let Some(people) = answers.people.as_mut().filter(|_| asks) else { return };
-        for name in PARTNERS {
-            let Ok(id) = PrincipalId::new(name) else { continue };
-            let all = people.leads.iter().chain(&people.partners);
-            let is_taken = all.into_iter().any(|one| one.id == id);
-            if people.partners.len() < PARTNERS.len() && !is_taken {
-                self.prompt.note(&format!("A gate of this programme asks two partners; {id} stands for one who brings a key later."));
-                people.partners.push(Person { title: name.replace('-', " "), id, key: None });
+    /// The gates of the shipped programme ask two partners; those who are still to come get a name.
+    pub(super) fn with_partners(
+        &mut self,
+        people: Option<People>,
+        new: Option<&NewPipeline>,
+    ) -> Option<People> {
+        let mut people = people?;
+        if new.is_some_and(|new| new.template.asks_partners()) {
+            for id in PARTNERS.iter().filter_map(|name| PrincipalId::new(*name).ok()) {
+                let mut all = people.leads.iter().chain(&people.partners);
+                let is_taken = all.any(|one| one.id == id);
+                if people.partners.len() < PARTNERS.len() && !is_taken {
+                    self.prompt.note(&format!("A gate of this programme asks two partners; {id} stands for one who brings a key later."));
+                    people.partners.push(Person {
+                        title: id.as_str().replace('-', " "),
+                        id,
+                        key: None,
+                    });
+                }
             }
         }
+        Some(people)
     }
 }
 
