@@ -45,7 +45,7 @@ pub const COMMANDS: &[Command] = &[
     phasegate(
         "init",
         &[],
-        "Set up keys, roles, calendar and a first pipeline, in a new or an existing repository",
+        "Set up a programme in a repository, new or not: keys, roles, calendar, pipeline",
     ),
     phasegate(
         "rehearse",

@@ -17,13 +17,13 @@ use crate::wizard::plan::{Action, Step, plan};
 use crate::wizard::prompt::{Defaults, Prompt};
 use crate::wizard::summary::Summary;
 use crate::wizard::survey;
-use crate::wizard::templates::Template;
+use crate::wizard::templates::{self, Template};
 use crate::wizard::terminal::Terminal;
 use crate::wizard::week::WeekTime;
 use crate::wizard::write;
 use crate::world::{Global, World};
 
-/// Set up keys, roles, calendar and a first pipeline, in a new or an existing repository
+/// Set up a programme in a repository, new or not: keys, roles, calendar, pipeline
 ///
 /// Asks step by step and says what each step is for. What is there already stays as it is, so it can
 /// be run again at any time: it does only what is missing.
@@ -163,6 +163,9 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
             None => return Ok(Exit::Done),
         },
     };
+    if prompt.is_interactive() {
+        say("");
+    }
     match args.format {
         Format::Json => print_json(&summary),
         Format::Human => print(&summary.describe()),
@@ -221,8 +224,20 @@ fn agreed(steps: &[Step], prompt: &mut dyn Prompt) -> Result<bool, Failure> {
     if actions.is_empty() {
         return Ok(true);
     }
-    let lines: Vec<_> = actions.iter().map(|action| format!("  {}", action.describe())).collect();
-    prompt.step("Ready", &format!("This will be done:\n{}", lines.join("\n")));
+    let mut lines: Vec<String> = Vec::new();
+    for action in actions {
+        let line = match action {
+            Action::WriteFile { path, .. } => match templates::stage_of(path) {
+                Some(stage) => format!("write the stage stages/{stage}"),
+                None => action.describe(),
+            },
+            _ => action.describe(),
+        };
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    prompt.step("Ready", &format!("This will be done:\n- {}", lines.join("\n- ")));
     prompt.confirm("Do it?", true)
 }
 

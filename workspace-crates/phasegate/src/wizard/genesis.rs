@@ -92,7 +92,7 @@ impl Genesis {
         let note = match roles.policy {
             Policy::Solo => "The weekly job advances phases whose gates all pass.",
             Policy::Quorum => {
-                "The weekly job proposes phases whose gates all pass; they advance when enough leads have approved."
+                "Phases whose gates all pass advance when enough leads have approved."
             }
         };
         let body = ledger::body::Genesis {
@@ -291,11 +291,26 @@ impl Genesis {
             }
         }
         text.push_str(&format!(
-            "  definitions  pipeline {}, stages {}\n",
+            "  pipeline/    {}\n  stages/      {}\n",
             pins.pipeline, pins.stages
         ));
         text.push_str(&format!("  judged by    {}\n", report::clean(&pins.evaluator)));
         text.push_str(&format!("  digest       {}", Digest::of(&self.bytes)));
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{SCHEMA, Waiting};
+
+    #[test]
+    fn the_file_in_which_an_entry_waits_is_pinned() {
+        let signatures = BTreeMap::from([("ada".parse().unwrap(), "-----BEGIN\n".to_owned())]);
+        let waiting = Waiting { schema: SCHEMA, entry: "{\"a\":1}".to_owned(), signatures };
+        let text = "{\n  \"schema\": 1,\n  \"entry\": \"{\\\"a\\\":1}\",\n  \"signatures\": {\n    \"ada\": \"-----BEGIN\\n\"\n  }\n}";
+        assert_eq!(serde_json::to_string_pretty(&waiting).unwrap(), text);
     }
 }

@@ -7,10 +7,10 @@ mod programme;
 use std::path::PathBuf;
 
 use base::{PipelineId, PrincipalId};
-use definition::{Overrides, Policy};
+use definition::{Checked, Overrides, Policy};
 
 use super::git::{self, Place};
-use super::keys::{Found, NewKeys};
+use super::keys::{Found, NewKeys, expanded};
 use super::plan::{Answers, definitions_after, plan};
 use super::prompt::Prompt;
 use super::survey::{LedgerThere, Survey};
@@ -18,7 +18,7 @@ use super::templates::Template;
 use super::week::WeekTime;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::stderr_has_colour;
+use crate::output::{say, stderr_has_colour};
 use crate::world::{self, World};
 
 /// What was named beforehand, by options of the command line.
@@ -54,7 +54,7 @@ impl Wishes {
     /// The key files that were named.
     pub fn key_files(&self) -> Vec<PathBuf> {
         let keys = self.leads.iter().filter_map(|(_, key)| key.as_ref());
-        keys.map(PathBuf::from).filter(|path| path.is_file()).collect()
+        keys.map(|key| expanded(key)).filter(|path| path.is_file()).collect()
     }
 
     fn names_people(&self) -> bool {
@@ -107,22 +107,12 @@ impl Interview<'_> {
             match self.problems(&answers) {
                 None => break,
                 // Without anybody who answers anew, the same answers would come again.
-                Some(problems)
-                    if self.prompt.is_interactive()
-                        && answers.week.is_some()
-                        && answers.pipeline.is_some() =>
-                {
-                    self.prompt.note(&problems);
-                    self.prompt.note(
-                        "These do not fit together; the calendar and the pipeline are asked again.",
-                    );
+                Some(problems) if self.can_ask_again(&answers) => {
+                    self.prompt.note(&short(&problems));
+                    self.prompt.note("The calendar and the pipeline do not fit together, so both are asked again.");
                     self.forget_programme();
                 }
-                Some(problems) => {
-                    self.prompt.note(&problems);
-                    return Err(Failure::new(Exit::Definition, "the definitions would have errors, so nothing was written")
-                        .hint("Mend the files, or choose other times or another template; then run `phasegate init` again."));
-                }
+                Some(problems) => return Err(refused(&problems)),
             }
         }
         answers.remote = self.remote()?;
@@ -131,17 +121,15 @@ impl Interview<'_> {
         Ok(answers)
     }
 
-    /// What the check of the definitions would find, errors only.
-    fn problems(&self, answers: &Answers) -> Option<String> {
-        let steps = plan(self.survey, answers);
-        let files = definitions_after(self.survey, &steps);
+    fn can_ask_again(&self, answers: &Answers) -> bool {
+        self.prompt.is_interactive() && answers.week.is_some() && answers.pipeline.is_some()
+    }
+
+    /// What the check of the definitions would find, when any of it is an error.
+    fn problems(&self, answers: &Answers) -> Option<Checked> {
+        let files = definitions_after(self.survey, &plan(self.survey, answers));
         let checked = world::check_files(&files, &Overrides::default());
-        if !diagnostics::has_errors(&checked.diagnostics) {
-            return None;
-        }
-        let text =
-            diagnostics::render::human(&checked.diagnostics, &checked.sources, stderr_has_colour());
-        Some(text.trim_end().to_owned())
+        diagnostics::has_errors(&checked.diagnostics).then_some(checked)
     }
 
     fn repository(&mut self) -> Result<(), Failure> {
@@ -229,6 +217,21 @@ impl Interview<'_> {
             .hint("Name the pipeline with --name, or write no ledger with --no-ledger.")),
         }
     }
+}
+
+/// The first error in plain words: the files that it is about are not written yet.
+fn short(checked: &Checked) -> String {
+    let first = checked.diagnostics.iter().find(|one| one.is_error());
+    let first = first.map(|one| [std::slice::from_ref(&one.message), &one.notes].concat());
+    first.unwrap_or_default().join("\n")
+}
+
+fn refused(checked: &Checked) -> Failure {
+    let colour = stderr_has_colour();
+    say(diagnostics::render::human(&checked.diagnostics, &checked.sources, colour).trim_end());
+    Failure::new(Exit::Definition, "the definitions would have errors, so nothing was written").hint(
+        "Mend the files, or choose other times or another template; then run `phasegate init` again.",
+    )
 }
 
 /// The folder, or the nearest one above it that exists.

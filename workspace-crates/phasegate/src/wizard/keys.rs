@@ -42,9 +42,7 @@ pub fn discover(signing_key: Option<&str>) -> Vec<Found> {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let mut found = Vec::new();
     if let Some(named) = signing_key {
-        let below = named.strip_prefix("~/").map(|below| home.join(below));
-        let path = below.unwrap_or_else(|| PathBuf::from(named));
-        add_file(&mut found, &path, "git signs with it");
+        add_file(&mut found, &expanded(named), "git signs with it");
         // Git takes the key itself as well, with or without a mark before it.
         if let Ok(public) = normal(named.strip_prefix("key::").unwrap_or(named)) {
             add(&mut found, public, "git signs with it", None, false);
@@ -56,7 +54,8 @@ pub fn discover(signing_key: Option<&str>) -> Vec<Found> {
         }
     }
     for path in public_files(&home.join(".ssh")) {
-        add_file(&mut found, &path, &path.display().to_string());
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        add_file(&mut found, &path, &format!("~/.ssh/{name}"));
     }
     found
 }
@@ -83,7 +82,9 @@ fn add(
     }
     let Ok(key) = PublicKey::parse(&public) else { return };
     let kind = public.split(' ').next().unwrap_or_default();
-    let label = format!("{kind} {} ({})", key.fingerprint(), report::clean(origin));
+    // Enough to know it again; the whole fingerprint is shown when something is signed.
+    let fingerprint: String = key.fingerprint().chars().take(23).collect();
+    let label = format!("{}: {kind} {fingerprint}…", report::clean(origin));
     found.push(Found { label, public, file, in_agent });
 }
 
@@ -123,6 +124,14 @@ fn normal(text: &str) -> Result<String, String> {
     }
 }
 
+/// The path that `text` names; `~/` is the home, as shells have it at the beginning of a word only.
+pub fn expanded(text: &str) -> PathBuf {
+    match (text.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(below), Some(home)) => PathBuf::from(home).join(below),
+        _ => PathBuf::from(text),
+    }
+}
+
 /// The public key that `text` is, or that the file `text` holds or has beside it.
 pub fn read_public(text: &str) -> Result<String, String> {
     let text = text.trim();
@@ -130,7 +139,7 @@ pub fn read_public(text: &str) -> Result<String, String> {
     if is_key && text.contains(' ') {
         return normal(text);
     }
-    let path = Path::new(text);
+    let path = &expanded(text);
     let content = read_small(path)?;
     if !content.contains("PRIVATE KEY-----") {
         return normal(content.lines().next().unwrap_or_default());

@@ -8,13 +8,18 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{say, stderr_has_colour};
 
-/// How wide explanations are, in characters.
-const WIDTH: usize = 92;
+/// How wide explanations are at most, in characters.
+const WIDTH_MAX: usize = 92;
+/// Before each line of an explanation.
+const INDENT: &str = "   ";
 
 /// Asks a person. Everything that is asked and said goes to standard error.
 pub struct Terminal {
     theme: Box<dyn Theme>,
     steps: usize,
+    width: usize,
+    /// While these live, Ctrl-C is an answer: the program itself ends, and puts the cursor back.
+    _interrupts: (tokio::runtime::Runtime, tokio::signal::unix::Signal),
 }
 
 impl Terminal {
@@ -25,14 +30,28 @@ impl Terminal {
             true => Box::new(ColorfulTheme::default()),
             false => Box::new(SimpleTheme),
         };
-        Ok(Self { theme, steps: 0 })
+        let columns = usize::from(dialoguer::console::Term::stderr().size().1);
+        let width = WIDTH_MAX.min(columns.saturating_sub(INDENT.len() + 1)).max(20);
+        let interrupts = interrupts().map_err(|error| {
+            Failure::new(Exit::Failed, format!("interrupts cannot be watched: {error}"))
+        })?;
+        Ok(Self { theme, steps: 0, width, _interrupts: interrupts })
     }
+}
+
+fn interrupts() -> std::io::Result<(tokio::runtime::Runtime, tokio::signal::unix::Signal)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let entered = runtime.enter();
+    let signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    drop(entered);
+    Ok((runtime, signal))
 }
 
 fn failed(error: dialoguer::Error) -> Failure {
     let dialoguer::Error::IO(error) = error;
     // A question hides the cursor; whoever leaves it wants it back.
     let _ = dialoguer::console::Term::stderr().show_cursor();
+    say("");
     match error.kind() {
         std::io::ErrorKind::Interrupted => stopped(),
         _ => Failure::new(Exit::Usage, format!("the terminal gave no answer: {error}"))
@@ -54,12 +73,12 @@ impl Prompt for Terminal {
     fn step(&mut self, title: &str, explanation: &str) {
         self.steps += 1;
         say(format!("\n{}. {title}\n", self.steps));
-        say(wrapped(explanation, "   "));
+        say(wrapped(explanation, self.width));
         say("");
     }
 
     fn note(&mut self, text: &str) {
-        say(wrapped(text, "   "));
+        say(wrapped(text, self.width));
     }
 
     fn text(
@@ -92,13 +111,13 @@ impl Prompt for Terminal {
     }
 }
 
-/// Lines of at most [`WIDTH`] characters; line feeds in `text` stay.
-fn wrapped(text: &str, indent: &str) -> String {
+/// Indented lines of at most `width` characters and the indent; line feeds in `text` stay.
+fn wrapped(text: &str, width: usize) -> String {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
         for word in paragraph.split(' ') {
-            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
                 lines.push(std::mem::take(&mut line));
             } else if !line.is_empty() {
                 line.push(' ');
@@ -107,18 +126,18 @@ fn wrapped(text: &str, indent: &str) -> String {
         }
         lines.push(line);
     }
-    lines.iter().map(|line| format!("{indent}{line}")).collect::<Vec<_>>().join("\n")
+    lines.iter().map(|line| format!("{INDENT}{line}")).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{WIDTH, wrapped};
+    use super::wrapped;
 
     #[test]
     fn explanations_are_wrapped_between_words() {
-        let text = wrapped(&"word ".repeat(60), "  ");
-        assert!(text.lines().all(|line| line.chars().count() <= WIDTH + 2));
-        assert!(text.lines().count() > 2);
-        assert_eq!(wrapped("a b\nc", " "), " a b\n c");
+        let text = wrapped(&"word ".repeat(60), 40);
+        assert!(text.lines().all(|line| line.chars().count() <= 43), "{text}");
+        assert!(text.lines().count() > 6);
+        assert_eq!(wrapped("a b\nc", 40), "   a b\n   c");
     }
 }

@@ -400,7 +400,7 @@ fn every_file_of_the_stages_is_in_the_program() {
     // Where `stage.toml` is, the rest was written before.
     for stage in templates::stage_ids() {
         let own = shipped.iter().filter(|path| templates::stage_of(path) == Some(stage));
-        assert!(own.last().unwrap().ends_with("/stage.toml"), "{stage}");
+        assert!(own.clone().next_back().unwrap().ends_with("/stage.toml"), "{stage}");
     }
 }
 

@@ -11,15 +11,18 @@ use crate::wizard::people::{EVALUATOR, People, Person};
 use crate::wizard::plan::NewPipeline;
 use crate::wizard::templates::PARTNERS;
 
-const PASTE: &str = "another: paste a public key, or name its file";
-const MAKE: &str = "make a new key for this programme, in .phasegate/keys";
+const PASTE: &str = "another: paste it, or name its file";
+const MAKE: &str = "make a new one, in .phasegate/keys";
+
+/// Short enough for the line below a question.
+pub(super) const ID_RULE: &str = "write a-z, 0-9, `.`, `_` and `-`, and begin with a-z or 0-9";
 
 impl Interview<'_> {
     /// Who decides and signs; nothing when the definitions say so already.
     pub(super) fn people(&mut self) -> Result<Option<People>, Failure> {
         self.prompt.step(
             "People and keys",
-            "Leads decide: they approve, waive and change the roles, each with an SSH key of their own. The weekly job signs what it records as `evaluator`, and never decides.",
+            "Leads decide: they approve, waive and change the roles, each with an SSH key of their own. The weekly job signs as `evaluator` what it records, without a person, and never decides.",
         );
         if self.survey.has(ROLES_PATH) {
             let roles = self.survey.roles().map(|roles| crate::wizard::people::describe(&roles));
@@ -96,7 +99,7 @@ impl Interview<'_> {
         taken: &[Person],
     ) -> Result<PrincipalId, Failure> {
         let check = |text: &str| -> Result<(), String> {
-            let id = PrincipalId::new(text).map_err(|error| report::clean(&error.to_string()))?;
+            let id = PrincipalId::new(text).map_err(|_| ID_RULE.to_owned())?;
             if id.as_str() == EVALUATOR || taken.iter().any(|one| one.id == id) {
                 return Err(format!("`{id}` is taken; give everybody an id of their own"));
             }
@@ -165,12 +168,8 @@ impl Interview<'_> {
             self.named_key(&id, key.as_deref(), "--evaluator-key")?
         } else {
             let options =
-                [MAKE.to_owned(), "I have one: paste the public key, or name its file".to_owned()];
-            match self.prompt.choose(
-                "Key of the weekly job, which signs without a person",
-                &options,
-                0,
-            )? {
+                [MAKE.to_owned(), "I have one: paste its public half, or name the file".to_owned()];
+            match self.prompt.choose("Key of the weekly job", &options, 0)? {
                 0 => self.keys.public_of(self.world, &id)?,
                 _ => self.pasted_key("Public key of the weekly job, or its file", leads)?,
             }
@@ -260,17 +259,21 @@ impl Interview<'_> {
     ) -> Option<People> {
         let mut people = people?;
         if new.is_some_and(|new| new.template.asks_partners()) {
+            let mut added = Vec::new();
             for id in PARTNERS.iter().filter_map(|name| PrincipalId::new(*name).ok()) {
                 let mut all = people.leads.iter().chain(&people.partners);
                 let is_taken = all.any(|one| one.id == id);
                 if people.partners.len() < PARTNERS.len() && !is_taken {
-                    self.prompt.note(&format!("A gate of this programme asks two partners; {id} stands for one who brings a key later."));
-                    people.partners.push(Person {
-                        title: id.as_str().replace('-', " "),
-                        id,
-                        key: None,
-                    });
+                    added.push(id.to_string());
+                    let title = id.as_str().replace('-', " ");
+                    people.partners.push(Person { title, id, key: None });
                 }
+            }
+            if !added.is_empty() {
+                self.prompt.note(&format!(
+                    "A gate of this programme asks two partners. In `pipeline/roles.toml`, {} stand for partners who bring a key later.",
+                    added.join(" and ")
+                ));
             }
         }
         Some(people)

@@ -3,7 +3,7 @@
 use base::PipelineId;
 use definition::CALENDARS_PATH;
 
-use super::people::sayable;
+use super::people::{ID_RULE, sayable};
 use super::{Interview, Wishes};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -40,11 +40,10 @@ impl Interview<'_> {
         let asked = self.wishes.events;
         let mut own = asked.iter().any(Option::is_some);
         if !own {
-            let Week { deploy, evaluate, announce, release, .. } = &week;
-            let usual = format!(
-                "Use the usual week (deploy {deploy}, evaluate {evaluate}, announce {announce}, release {release})?"
-            );
-            own = !self.prompt.confirm(&usual, true)?;
+            if self.prompt.is_interactive() {
+                self.prompt.note(&format!("The usual week: {}.", week.describe()));
+            }
+            own = !self.prompt.confirm("Use the usual week?", true)?;
         }
         if own {
             let [deploy, evaluate, announce, release] = asked;
@@ -138,7 +137,7 @@ fn title_of(name: &PipelineId, template: Template) -> String {
 }
 
 fn free_name(text: &str) -> Result<(), String> {
-    let id = PipelineId::new(text).map_err(|error| report::clean(&error.to_string()))?;
+    let id = PipelineId::new(text).map_err(|_| ID_RULE.to_owned())?;
     match id.as_str() {
         "calendar" | "roles" => {
             Err(format!("`pipeline/{id}.toml` is the file of something else; choose another name"))
