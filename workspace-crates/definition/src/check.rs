@@ -31,14 +31,17 @@ pub const CALENDARS_PATH: &str = "pipeline/calendar.toml";
 pub const ROLES_PATH: &str = "pipeline/roles.toml";
 
 /// Changes to stage parameters, given outside the definitions.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Overrides {
     /// Values by parameter name, as text of the parameter's type. They replace the values of every
     /// phase and included stage that has such a parameter, and are taken as they are: `time_scale`
     /// does not change them.
+    #[serde(default)]
     pub set: BTreeMap<String, String>,
     /// Divides every duration parameter and every operation's `at`, and multiplies every rate.
     /// Durations are rounded to the millisecond. Finite and positive; nothing means 1.
+    #[serde(default)]
     pub time_scale: Option<f64>,
 }
 

@@ -22,6 +22,8 @@ pub fn subject(spec: &DeploymentSpec, node_version: u32) -> Result<Subject, Cano
 
 /// What a network is, while its nodes run the client `node_version` and its registry points to
 /// `rollup`; `binary` is the digest of the executable that runs as every node, where there is one.
+/// Then it is the artifact itself, so that it can be compared with what its builder attests, and the
+/// client's version is what it is configured to be.
 ///
 /// # Errors
 /// When the specification has no canonical form.
@@ -32,12 +34,12 @@ pub fn subject_of(
     rollup: u32,
 ) -> Result<Subject, CanonicalError> {
     let client = format!("{NODE_ARTIFACT}/{}/{node_version}", env!("CARGO_PKG_VERSION"));
-    let mut artifact = client.into_bytes();
-    artifact.extend(binary.iter().flat_map(|digest| digest.0));
+    let artifact = binary.unwrap_or_else(|| Digest::of(client.as_bytes()));
+    let configured_version = binary.map(|_| node_version);
     Ok(Subject {
         network: spec.network.network.clone(),
-        artifacts: BTreeMap::from([(NODE_ARTIFACT.to_owned(), Digest::of(&artifact))]),
-        configuration: configuration(spec, rollup)?,
+        artifacts: BTreeMap::from([(NODE_ARTIFACT.to_owned(), artifact)]),
+        configuration: configuration(spec, configured_version, rollup)?,
         versions: BTreeMap::from([
             (NODE_ARTIFACT.to_owned(), node_version.to_string()),
             ("rollup".to_owned(), rollup.to_string()),
@@ -46,14 +48,19 @@ pub fn subject_of(
 }
 
 /// The configuration leaves out what may differ between two runs of the same thing: the network's
-/// name and its seed. The client's version belongs to the artifact.
-fn configuration(spec: &DeploymentSpec, rollup: u32) -> Result<Digest, CanonicalError> {
+/// name and its seed. The client's version is in it where the artifact does not tell it.
+fn configuration(
+    spec: &DeploymentSpec,
+    node_version: Option<u32>,
+    rollup: u32,
+) -> Result<Digest, CanonicalError> {
     let mut value = serde_json::to_value(&spec.network)?;
     if let Some(fields) = value.as_object_mut() {
         for own in ["network", "seed", "node_version"] {
             fields.remove(own);
         }
         fields.insert("rollup".to_owned(), rollup.into());
+        fields.extend(node_version.map(|version| ("node_version".to_owned(), version.into())));
     }
     Ok(Digest::of(&canonical_json(&value)?))
 }
@@ -87,7 +94,7 @@ pub fn intervals(
 
 #[cfg(test)]
 mod tests {
-    use super::{intervals, subject, subject_of};
+    use super::{NODE_ARTIFACT, intervals, subject, subject_of};
     use crate::DeploymentSpec;
     use base::{DeploymentId, Digest, Instant, PhaseId, PipelineId, Track};
     use devnet::{NetworkSpec, names};
@@ -118,8 +125,17 @@ mod tests {
         let newer = subject(&spec(), 2).unwrap();
         assert_ne!(newer.artifacts, first.artifacts);
         assert_eq!(newer.configuration, first.configuration);
-        let built = subject_of(&spec(), Some(Digest::of(b"binary")), 1, 1).unwrap();
-        assert_ne!(built.artifacts, first.artifacts);
+    }
+
+    #[test]
+    fn an_executable_is_the_artifact_itself_and_its_version_is_configuration() {
+        let digest = Digest::of(b"binary");
+        let of = |version| subject_of(&spec(), Some(digest), version, 1).unwrap();
+        let (one, two) = (of(1), of(2));
+        assert_eq!(one.artifacts[NODE_ARTIFACT], digest);
+        assert_eq!(one.differences(&two), ["another configuration", "other versions"]);
+        let other = subject_of(&spec(), Some(Digest::of(b"other")), 1, 1).unwrap();
+        assert_eq!(one.differences(&other), ["another artifact `devnet-node`"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use base::{Digest, Instant, PhaseId, Track};
-use ledger::body::{self, Body, EvaluationRef};
+use ledger::body::{self, Body, EvaluationRef, Proposed};
 use ledger::roles::LEAD;
 use ledger::{LedgerStore, chain};
 
@@ -30,7 +30,8 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// The states that an advance of `track` leaves and takes.
-pub(crate) fn states(track: Track) -> (&'static str, &'static str) {
+#[must_use]
+pub fn states(track: Track) -> (&'static str, &'static str) {
     match track {
         Track::Internal => ("internal-soak", "cleared"),
         Track::Public => ("public-soak", "complete"),
@@ -64,8 +65,17 @@ impl<S: LedgerStore> Engine<'_, S> {
         Ok(Agreement::Open)
     }
 
-    /// Carries out what was proposed after the newest evaluation and has been approved since.
+    /// Carries out what was proposed and has been approved since: waivers, changes of roles, and
+    /// what was proposed after the newest evaluation.
     pub(crate) fn carry_out_agreed(&mut self, now: Instant) -> Result<(), EngineError> {
+        while let Some(body) = self.ledger().view().ready(self.entry_time(now)) {
+            let (what, text) = match &body {
+                Body::Waiver(one) => ("waiver", format!("{}/{} is waived.", one.phase, one.gate)),
+                _ => ("roles", "The roles were changed.".to_owned()),
+            };
+            self.append(now, body, [], BTreeMap::new())?;
+            self.happened(now, None, None, what, text);
+        }
         if self.ledger().view().is_solo() {
             return Ok(());
         }
@@ -98,13 +108,13 @@ impl<S: LedgerStore> Engine<'_, S> {
         let (from, to) = states(wanted.track);
         let now = now.max(view.last().entry.time);
         let proposed = view.iter().rev().filter(|one| match &one.entry.body {
-            Body::Proposal(one) => {
+            Body::Proposal(one) => one.what.transition().is_some_and(|one| {
                 one.phase == *wanted.phase
                     && one.track == wanted.track
                     && one.from == from
                     && one.to == to
                     && one.evaluation == evaluation.digest
-            }
+            }),
             _ => false,
         });
         // Oldest last, so that of several proposals the newest counts.
@@ -121,15 +131,18 @@ impl<S: LedgerStore> Engine<'_, S> {
         now: Instant,
     ) -> Result<(), EngineError> {
         let (from, to) = states(wanted.track);
-        let proposal = body::Proposal {
+        let transition = body::ProposedTransition {
             phase: wanted.phase.clone(),
             track: wanted.track,
             from: from.to_owned(),
             to: to.to_owned(),
             evaluation,
             policy: self.setup.pipeline.digest()?,
-            roles_version: self.ledger().view().roles().version,
             operator: self.setup.signer.principal().clone(),
+        };
+        let proposal = body::Proposal {
+            what: Proposed::Transition(transition),
+            roles_version: self.ledger().view().roles().version,
             expires: now + PROPOSAL_LASTS,
         };
         self.append(now, proposal, [], BTreeMap::new())

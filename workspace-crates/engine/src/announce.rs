@@ -44,7 +44,7 @@ impl<S: LedgerStore> Engine<'_, S> {
             files.iter().map(|(name, bytes)| (name, Digest::of(bytes))).collect();
         let text = format!("The report of {week} was published.");
         event.detail = json!({
-            "text": text, "week": week, "evaluation": judged.seq, "files": digests,
+            "text": text, "week": week, "evaluation": judged.seq, "folder": folder, "files": digests,
         });
         let in_ledger =
             files.into_iter().map(|(name, bytes)| (format!("reports/{folder}/{name}"), bytes));
@@ -92,6 +92,7 @@ impl<S: LedgerStore> Engine<'_, S> {
             pipeline: self.setup.pipeline,
             evaluation,
             week: judged.evaluation.week.clone(),
+            valid_until: self.valid_until(evaluation.at),
             phases: rows.map(|phase| self.phase_row(state, phase, evaluation)).collect(),
             answers: self.answers(state)?,
             solo: view.is_solo(),
@@ -104,6 +105,13 @@ impl<S: LedgerStore> Engine<'_, S> {
             timeline: self.timeline(state, evaluation.at),
             not_known: self.notes(state, evaluation),
         })
+    }
+
+    /// When the report of the next evaluation after `at` is due.
+    fn valid_until(&self, at: Instant) -> Option<Instant> {
+        let calendar = &self.setup.calendar;
+        let next = calendar.next(EventKind::Evaluate, at)?;
+        calendar.next(EventKind::Announce, next.at).map(|due| due.at)
     }
 
     /// What is not real about this run and about the deployments that were judged, each once.

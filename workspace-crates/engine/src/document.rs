@@ -22,15 +22,25 @@ pub fn read<S: LedgerStore>(
     seq: u64,
 ) -> Result<Evaluation, EngineError> {
     let refuse = |why: String| EngineError::Evaluation { seq, why };
-    let judged = state
-        .evaluations
-        .iter()
-        .find(|judged| judged.seq == seq)
-        .ok_or_else(|| refuse("the entry is not an evaluation".to_owned()))?;
-    let path = path(&judged.evaluation.week, seq);
+    let judged = state.evaluations.iter().find(|judged| judged.seq == seq);
+    let judged = judged.ok_or_else(|| refuse("the entry is not an evaluation".to_owned()))?;
+    read_entry(ledger, seq, &judged.evaluation)
+}
+
+/// Reads the document that `entry`, in place `seq`, names, and checks it against its digest.
+///
+/// # Errors
+/// When its document is missing or altered.
+pub(crate) fn read_entry<S: LedgerStore>(
+    ledger: &Ledger<S>,
+    seq: u64,
+    entry: &ledger::body::Evaluation,
+) -> Result<Evaluation, EngineError> {
+    let refuse = |why: String| EngineError::Evaluation { seq, why };
+    let path = path(&entry.week, seq);
     let bytes =
         ledger.store().read_file(&path)?.ok_or_else(|| refuse(format!("`{path}` is missing")))?;
-    if base::Digest::of(&bytes) != judged.evaluation.document {
+    if base::Digest::of(&bytes) != entry.document {
         return Err(refuse(format!("`{path}` does not have the digest that the entry names")));
     }
     serde_json::from_slice(&bytes).map_err(|error| refuse(format!("`{path}`: {error}")))

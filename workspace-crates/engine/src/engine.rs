@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use base::{Digest, Duration, Instant, NetworkId, PhaseId, Track};
 use calendar::Calendar;
 use collectors::Collectors;
-use definition::{Phase, Pipeline};
+use definition::{Overrides, Phase, Pipeline};
 use deployment::{DeploymentSpec, Driver};
 use devnet::{NetworkSpec, ScheduledAction};
 use ledger::{Body, Draft, Ledger, LedgerStore, Pins, Signer};
@@ -61,6 +61,8 @@ pub struct Setup<'a> {
     pub watch_after_soak: Option<Duration>,
     /// Where reports are written besides the ledger.
     pub publish: Option<PathBuf>,
+    /// Changes to the parameters that `pipeline` was checked with.
+    pub overrides: Overrides,
     /// A sentence for the first page of reports that says what is not real about this run.
     pub note: String,
 }
@@ -114,11 +116,7 @@ impl<'a, S: LedgerStore> Engine<'a, S> {
     /// Where the programme stands.
     #[must_use]
     pub fn state(&self) -> State {
-        let view = self.ledger.view();
-        // What a key signed that is no longer trusted has not happened.
-        let counted = view.iter().filter(|verified| !view.is_void(verified.entry.seq));
-        let entries = counted.map(|verified| (&verified.entry, verified.digest));
-        State::fold(self.setup.pipeline, entries)
+        State::of(self.setup.pipeline, self.ledger.view())
     }
 
     /// What was done since this was asked the last time.
@@ -130,7 +128,12 @@ impl<'a, S: LedgerStore> Engine<'a, S> {
         Ok(self.ledger.refresh()?)
     }
 
-    /// Appends one entry that the evaluator signs. An entry is never dated before the newest one.
+    /// The time of the next entry: an entry is never dated before the newest one.
+    pub(crate) fn entry_time(&self, now: Instant) -> Instant {
+        now.max(self.ledger.view().last().entry.time)
+    }
+
+    /// Appends one entry that the evaluator signs.
     pub(crate) fn append(
         &mut self,
         now: Instant,
@@ -138,8 +141,8 @@ impl<'a, S: LedgerStore> Engine<'a, S> {
         evidence: impl IntoIterator<Item = Digest>,
         files: BTreeMap<String, Vec<u8>>,
     ) -> Result<(), EngineError> {
-        let time = now.max(self.ledger.view().last().entry.time);
-        let draft = Draft::new(time, self.setup.pins.clone(), body).with_evidence(evidence);
+        let draft =
+            Draft::new(self.entry_time(now), self.setup.pins.clone(), body).with_evidence(evidence);
         self.ledger.append(draft, &[self.setup.signer], files)?;
         Ok(())
     }

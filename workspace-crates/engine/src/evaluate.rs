@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::{Digest, Instant, PhaseId, Track, VerdictKind};
-use definition::{Phase, Side};
-use gates::{Evaluation, PhaseEvaluation, PhaseFacts, judge_phase};
+use definition::{Pipeline, Side};
+use gates::{Evaluation, PhaseEvaluation, PhaseFacts, StoredRecord, judge_phase};
 use ledger::LedgerStore;
 use ledger::body::{self, EvaluationRef};
 
 use crate::agreement::{Agreement, Wanted, states};
 use crate::decide::{self, Transition};
 use crate::engine::Engine;
-use crate::gather::facts;
+use crate::gather::{FromLedger, Judging, phase_facts};
+use crate::inputs::{Inputs, SideInputs};
 use crate::state::{Judged, Standing, State};
 use crate::tick::PASSED;
 use crate::{EngineError, document};
@@ -25,101 +26,78 @@ impl<S: LedgerStore> Engine<'_, S> {
     /// # Errors
     /// When evidence cannot be gathered or stored; what cannot be judged is an outcome, not an error.
     pub fn judge(&mut self, at: Instant) -> Result<Evaluation, EngineError> {
-        let state = self.state();
-        let mut phases = Vec::new();
-        for (phase, track) in decide::open_tracks(&state) {
-            let phase = self.phase(&phase)?;
-            phases.push(self.judge_track(&state, phase, track, at)?);
-        }
-        Ok(Evaluation {
-            schema: 1,
-            evaluator: EVALUATOR.to_owned(),
-            pipeline: self.setup.pipeline.id.clone(),
-            policy: self.setup.pipeline.digest()?,
-            at,
-            phases,
-        })
+        Ok(self.judge_all(at)?.0)
     }
 
-    /// Judges the exit of one track; for the internal track also the entry to the public one,
-    /// because an advance is the promise to release.
-    fn judge_track(
-        &mut self,
-        state: &State,
-        phase: &Phase,
-        track: Track,
-        at: Instant,
-    ) -> Result<PhaseEvaluation, EngineError> {
-        let exit = self.judge_side(state, phase, track, Side::Exit, at)?;
-        if track == Track::Public {
-            return Ok(exit);
+    /// Judges every open track at `at`, and lists what was judged.
+    fn judge_all(&mut self, at: Instant) -> Result<(Evaluation, Inputs), EngineError> {
+        let state = self.state();
+        let (mut phases, mut sides) = (Vec::new(), Vec::new());
+        for (phase, judged) in open_sides(&state) {
+            let phase = self.phase(&phase)?;
+            let mut found = Vec::new();
+            for (track, side) in judged {
+                let judging = Judging { phase, track, side, at };
+                let (evaluation, inputs) = self.judge_side(&state, judging)?;
+                found.push(evaluation);
+                sides.push(inputs);
+            }
+            phases.extend(found.into_iter().reduce(joined));
         }
-        let entry = self.judge_side(state, phase, Track::Public, Side::Entry, at)?;
-        Ok(joined(exit, entry))
+        let evaluation = evaluation(self.setup.pipeline, EVALUATOR, at, phases)?;
+        Ok((evaluation, Inputs::new(self.setup.overrides.clone(), sides)))
     }
 
     /// Judges the gates of one side of one track.
     pub(crate) fn judge_side(
         &mut self,
         state: &State,
-        phase: &Phase,
-        track: Track,
-        side: Side,
-        at: Instant,
-    ) -> Result<PhaseEvaluation, EngineError> {
-        let mut gathered = self.gather(state, phase, track, side, at)?;
+        judging: Judging<'_>,
+    ) -> Result<(PhaseEvaluation, SideInputs), EngineError> {
+        let Judging { phase, track, side, .. } = judging;
+        let mut gathered = self.gather(state, judging)?;
         let mut records = std::mem::take(&mut gathered.records);
-        let track_state = state.phase(&phase.id).map(|one| one.track(track));
-        let attempt = track_state.map_or(1, |one| one.attempts.max(1));
-        let deployed = track_state.and_then(|one| one.deployment.as_ref());
-        let deployment = deployed
-            .zip(gathered.sealed.as_ref())
-            .map(|(deployed, sealed)| facts(deployed, attempt, track, sealed));
-        let candidate = match (&deployment, side) {
-            (None, Side::Entry) => {
-                let spec = self.spec(phase, track, attempt, at)?;
-                let version = spec.network.node_version;
-                Some(self.setup.driver.subject(&spec, version)?)
-            }
-            _ => None,
-        };
-        let facts = PhaseFacts {
-            at,
-            phase,
-            track,
-            side: Some(side),
-            attempt,
-            deployment,
-            candidate: candidate.as_ref(),
-            records: &gathered.records,
-            approvals: &gathered.approvals,
-            earlier: &gathered.earlier,
-            waivers: &gathered.waivers,
-        };
+        let from_ledger = FromLedger::read(self.ledger(), state, phase, track)?;
+        let facts = phase_facts(state, judging, &gathered, &from_ledger);
         self.ask_servers(facts, side, &mut records)?;
-        Ok(judge_phase(&PhaseFacts { records: &records, ..facts }))
+        let judged = judge_phase(&PhaseFacts { records: &records, ..facts });
+        let names = |records: &Vec<StoredRecord>| records.iter().map(|one| one.digest).collect();
+        let inputs = SideInputs {
+            phase: phase.id.clone(),
+            track,
+            side,
+            observation: gathered.sealed.as_ref().map(|sealed| sealed.digest),
+            candidate: gathered.candidate,
+            records: records.iter().map(|(gate, found)| (gate.clone(), names(found))).collect(),
+        };
+        Ok((judged, inputs))
     }
 
     /// Judges at `at` and appends the evaluation.
     pub(crate) fn record_evaluation(&mut self, at: Instant) -> Result<Evaluation, EngineError> {
-        let evaluation = self.judge(at)?;
+        let (evaluation, inputs) = self.judge_all(at)?;
         let bytes = base::canonical_json(&evaluation)?;
+        let inputs_bytes = base::canonical_json(&inputs)?;
+        let inputs_digest = Digest::of(&inputs_bytes);
         let week = self.setup.calendar.week(at);
-        let path = document::path(&week, self.ledger().view().next_seq());
         let verdicts: BTreeMap<String, VerdictKind> = evaluation
             .phases
             .iter()
             .map(|judged| (format!("{}/{}", judged.phase, judged.track), judged.verdict))
             .collect();
-        let evidence: BTreeSet<Digest> = evaluation
-            .phases
-            .iter()
-            .flat_map(|judged| &judged.findings)
-            .flat_map(|finding| finding.evidence.iter().copied())
-            .collect();
+        let findings = evaluation.phases.iter().flat_map(|judged| &judged.findings);
+        let mut evidence: BTreeSet<Digest> =
+            findings.flat_map(|finding| finding.evidence.iter().copied()).collect();
+        evidence.extend(inputs.digests());
+        evidence.insert(inputs_digest);
         let text = summary(&verdicts);
-        let entry = body::Evaluation { at, week, document: Digest::of(&bytes), verdicts };
-        self.append(at, entry, evidence, BTreeMap::from([(path, bytes)]))?;
+        let files = BTreeMap::from([
+            (document::path(&week, self.ledger().view().next_seq()), bytes.clone()),
+            (ledger::store::evidence_path(inputs_digest), inputs_bytes),
+        ]);
+        let document = Digest::of(&bytes);
+        let entry = body::Evaluation { at, week, document, inputs: inputs_digest, verdicts };
+        self.append(at, entry, evidence, files)?;
         self.happened(at, None, None, "evaluation", text);
         Ok(evaluation)
     }
@@ -300,8 +278,36 @@ impl<S: LedgerStore> Engine<'_, S> {
     }
 }
 
+/// What is judged of each open track, in the pipeline's order. With the way out of the internal track
+/// goes the way into the public one, because an advance is the promise to release.
+pub(crate) fn open_sides(state: &State) -> Vec<(PhaseId, Vec<(Track, Side)>)> {
+    let sides = |track| match track {
+        Track::Internal => vec![(track, Side::Exit), (Track::Public, Side::Entry)],
+        Track::Public => vec![(track, Side::Exit)],
+    };
+    let open = decide::open_tracks(state).into_iter();
+    open.map(|(phase, track)| (phase, sides(track))).collect()
+}
+
+/// The evaluation that `phases` are the judgements of.
+pub(crate) fn evaluation(
+    pipeline: &Pipeline,
+    evaluator: &str,
+    at: Instant,
+    phases: Vec<PhaseEvaluation>,
+) -> Result<Evaluation, EngineError> {
+    Ok(Evaluation {
+        schema: 1,
+        evaluator: evaluator.to_owned(),
+        pipeline: pipeline.id.clone(),
+        policy: pipeline.digest()?,
+        at,
+        phases,
+    })
+}
+
 /// Exit and entry gates judged together: the more severe verdict counts, all reasons are kept.
-fn joined(exit: PhaseEvaluation, entry: PhaseEvaluation) -> PhaseEvaluation {
+pub(crate) fn joined(exit: PhaseEvaluation, entry: PhaseEvaluation) -> PhaseEvaluation {
     if entry.findings.is_empty() {
         return exit;
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use base::{GateId, Instant, PhaseId, Subject, Track};
 use definition::{Phase, Side};
 use evidence::Record;
-use gates::{ApprovalFact, EarlierPass, Need, StoredRecord, Waiver, WaiverScope};
-use ledger::LedgerStore;
+use gates::{ApprovalFact, EarlierPass, Need, PhaseFacts, StoredRecord, Waiver, WaiverScope};
+use ledger::{Ledger, LedgerStore};
 
 use crate::engine::Engine;
 use crate::seal::{Sealed, seal, seal_answers, unseal};
@@ -17,44 +17,101 @@ use crate::{EngineError, document};
 pub(crate) struct Gathered {
     /// What was seen of the deployment.
     pub sealed: Option<Sealed>,
+    /// What would be deployed, where nothing is yet.
+    pub candidate: Option<Subject>,
     /// Collected records by gate.
     pub records: BTreeMap<GateId, Vec<StoredRecord>>,
-    /// Approvals of the phase.
-    pub approvals: Vec<ApprovalFact>,
-    /// Last passing evaluations by gate.
-    pub earlier: BTreeMap<GateId, Vec<EarlierPass>>,
-    /// Waivers of the ledger.
-    pub waivers: Vec<Waiver>,
 }
 
-impl<S: LedgerStore> Engine<'_, S> {
-    /// Gathers for the gates of `side` of `track` of `phase`; nothing later than `at` is looked at.
-    pub(crate) fn gather(
-        &mut self,
+/// Which side of which track is judged, when.
+#[derive(Clone, Copy)]
+pub(crate) struct Judging<'a> {
+    pub phase: &'a Phase,
+    pub track: Track,
+    pub side: Side,
+    pub at: Instant,
+}
+
+/// What the ledger says that gates look at.
+pub(crate) struct FromLedger {
+    approvals: Vec<ApprovalFact>,
+    earlier: BTreeMap<GateId, Vec<EarlierPass>>,
+    waivers: Vec<Waiver>,
+}
+
+impl FromLedger {
+    pub(crate) fn read<S: LedgerStore>(
+        ledger: &Ledger<S>,
         state: &State,
         phase: &Phase,
         track: Track,
-        side: Side,
-        at: Instant,
+    ) -> Result<Self, EngineError> {
+        Ok(Self {
+            approvals: approvals(state, &phase.id),
+            earlier: earlier(ledger, state, phase, track)?,
+            waivers: waivers(state),
+        })
+    }
+}
+
+/// The facts that gates see: the same whether they were just gathered or are read back.
+pub(crate) fn phase_facts<'a>(
+    state: &'a State,
+    judging: Judging<'a>,
+    gathered: &'a Gathered,
+    from_ledger: &'a FromLedger,
+) -> PhaseFacts<'a> {
+    let Judging { phase, track, side, at } = judging;
+    let own = state.phase(&phase.id).map(|one| one.track(track));
+    let attempt = own.map_or(1, |one| one.attempts.max(1));
+    let deployed = own.and_then(|one| one.deployment.as_ref());
+    let deployment = deployed
+        .zip(gathered.sealed.as_ref())
+        .map(|(deployed, sealed)| facts(deployed, attempt, track, sealed));
+    PhaseFacts {
+        at,
+        phase,
+        track,
+        side: Some(side),
+        attempt,
+        deployment,
+        candidate: gathered.candidate.as_ref(),
+        records: &gathered.records,
+        approvals: &from_ledger.approvals,
+        earlier: &from_ledger.earlier,
+        waivers: &from_ledger.waivers,
+    }
+}
+
+impl<S: LedgerStore> Engine<'_, S> {
+    /// Gathers for the gates of one side of one track; nothing later than its instant is looked at.
+    pub(crate) fn gather(
+        &mut self,
+        state: &State,
+        judging: Judging<'_>,
     ) -> Result<Gathered, EngineError> {
-        let deployed = state
-            .phase(&phase.id)
-            .and_then(|state| state.track(track).deployment.clone())
+        let Judging { phase, track, side, at } = judging;
+        let own = state.phase(&phase.id).map(|one| one.track(track));
+        let deployed = own
+            .and_then(|own| own.deployment.clone())
             // Of a network that was lost nothing is known.
             .filter(|one| side == Side::Exit && (one.ended.is_none() || one.sealed.is_some()));
         let sealed = deployed.as_ref().map(|deployed| self.sealed(deployed)).transpose()?;
+        let candidate = match (&sealed, side) {
+            (None, Side::Entry) => {
+                let attempt = own.map_or(1, |one| one.attempts.max(1));
+                let spec = self.spec(phase, track, attempt, at)?;
+                let version = spec.network.node_version;
+                Some(self.setup.driver.subject(&spec, version)?)
+            }
+            _ => None,
+        };
         let mut records = BTreeMap::new();
         for gate in phase.gates_on(track, side) {
             let collected = self.collect(phase, gate, deployed.as_ref(), at)?;
             records.insert(gate.id.clone(), collected);
         }
-        Ok(Gathered {
-            sealed,
-            records,
-            approvals: approvals(state, &phase.id),
-            earlier: self.earlier(state, phase, track)?,
-            waivers: waivers(state),
-        })
+        Ok(Gathered { sealed, candidate, records })
     }
 
     /// The observation of `deployed`: sealed now while it runs, or when it was taken down.
@@ -101,47 +158,49 @@ impl<S: LedgerStore> Engine<'_, S> {
         let digest = self.setup.evidence.put_record(&record)?;
         Ok(StoredRecord { digest, record })
     }
+}
 
-    /// Passing evaluations of the same gates, of this phase and of those before it.
-    fn earlier(
-        &self,
-        state: &State,
-        phase: &Phase,
-        track: Track,
-    ) -> Result<BTreeMap<GateId, Vec<EarlierPass>>, EngineError> {
-        let mut earlier: BTreeMap<GateId, Vec<EarlierPass>> = BTreeMap::new();
-        let wanting: Vec<&GateId> = phase
-            .gates_on(track, Side::Exit)
-            .filter(|gate| {
-                gates::parse(gate, phase).is_ok_and(|gate| gate.needs().contains(&Need::Earlier))
-            })
-            .map(|gate| &gate.id)
-            .collect();
-        if wanting.is_empty() {
-            return Ok(earlier);
-        }
-        for pass in state.passes.iter().filter(|pass| pass.track == track) {
-            let evaluation = document::read(self.ledger(), state, pass.evaluation)?;
-            let judged = evaluation.phases.iter();
-            for judged in judged.filter(|one| one.phase == pass.phase && one.track == track) {
-                for finding in judged.findings.iter().filter(|one| wanting.contains(&&one.gate)) {
-                    earlier.entry(finding.gate.clone()).or_default().push(EarlierPass {
-                        at: evaluation.at,
-                        subject: judged.subject.clone(),
-                        measures: finding.measures.clone(),
-                    });
-                }
+/// Passing evaluations of the same gates, of this phase and of those before it.
+fn earlier<S: LedgerStore>(
+    ledger: &Ledger<S>,
+    state: &State,
+    phase: &Phase,
+    track: Track,
+) -> Result<BTreeMap<GateId, Vec<EarlierPass>>, EngineError> {
+    let mut earlier: BTreeMap<GateId, Vec<EarlierPass>> = BTreeMap::new();
+    let wanting: Vec<&GateId> = phase
+        .gates_on(track, Side::Exit)
+        .filter(|gate| {
+            gates::parse(gate, phase).is_ok_and(|gate| gate.needs().contains(&Need::Earlier))
+        })
+        .map(|gate| &gate.id)
+        .collect();
+    if wanting.is_empty() {
+        return Ok(earlier);
+    }
+    for pass in state.passes.iter().filter(|pass| pass.track == track) {
+        let evaluation = document::read(ledger, state, pass.evaluation)?;
+        let judged = evaluation.phases.iter();
+        for judged in judged.filter(|one| one.phase == pass.phase && one.track == track) {
+            for finding in judged.findings.iter().filter(|one| wanting.contains(&&one.gate)) {
+                earlier.entry(finding.gate.clone()).or_default().push(EarlierPass {
+                    at: evaluation.at,
+                    subject: judged.subject.clone(),
+                    measures: finding.measures.clone(),
+                });
             }
         }
-        Ok(earlier)
     }
+    Ok(earlier)
 }
 
 fn approvals(state: &State, phase: &PhaseId) -> Vec<ApprovalFact> {
     state
         .approvals
         .iter()
-        .filter(|consent| consent.proposal.phase == *phase)
+        .filter(|consent| {
+            consent.proposal.what.transition().is_some_and(|proposed| proposed.phase == *phase)
+        })
         .map(|consent| ApprovalFact {
             principal: consent.approval.principal.clone(),
             role: consent.approval.role.clone(),
@@ -178,7 +237,7 @@ fn waivers(state: &State) -> Vec<Waiver> {
 }
 
 /// The facts that gates see of a deployment.
-pub(crate) fn facts<'a>(
+fn facts<'a>(
     deployed: &'a Deployed,
     attempt: u32,
     track: Track,

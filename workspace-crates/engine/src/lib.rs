@@ -12,11 +12,14 @@ mod engine;
 mod error;
 mod evaluate;
 mod gather;
+pub mod inputs;
+pub mod recompute;
 mod rehearse;
 pub mod seal;
 pub mod state;
 mod tick;
 
+pub use agreement::states;
 pub use announce::{Files, write_files};
 pub use engine::{Change, Engine, Happening, PlannedFault, Setup};
 pub use error::EngineError;

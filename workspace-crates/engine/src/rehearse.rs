@@ -12,6 +12,7 @@ use ledger::{Draft, LedgerStore, Signer};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
+use crate::gather::Judging;
 use crate::state::{Standing, State};
 use crate::{EngineError, Happening, document};
 
@@ -162,7 +163,8 @@ impl<S: LedgerStore> Engine<'_, S> {
                 continue;
             }
             let phase = self.phase(&id)?;
-            let judged = self.judge_side(&state, phase, Track::Public, Side::Exit, now)?;
+            let judging = Judging { phase, track: Track::Public, side: Side::Exit, at: now };
+            let (judged, _) = self.judge_side(&state, judging)?;
             let mut settled = judged.findings.iter().filter_map(|finding| {
                 let soak = finding.soak.as_ref()?;
                 Some(!soak.remaining.is_positive() || finding.outcome == Outcome::Fail)
@@ -318,7 +320,9 @@ fn due_approvals<'a>(
     let open = rehearsal.approvals.iter().enumerate().filter(|(at, _)| !signed.contains(at));
     open.filter_map(|(index, scripted)| {
         let phase: PhaseId = scripted.gate.split('/').next()?.parse().ok()?;
-        let newest = state.proposals.iter().filter(|(_, (_, one))| one.phase == phase);
+        let newest = state.proposals.iter().filter(|(_, (_, one))| {
+            one.what.transition().is_some_and(|proposed| proposed.phase == phase)
+        });
         let (digest, _) = newest.max_by_key(|(_, (seq, _))| *seq)?;
         let deployed = state.phase(&phase)?.public.deployment.as_ref()?;
         Some((index, deployed.started + scripted.after, *digest))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base::{DeploymentId, Digest, Instant, PhaseId, Subject, Track, VerdictKind};
 use ledger::body;
-use ledger::{Body, Entry};
+use ledger::{Body, Entry, VerifiedLedger};
 
 /// Where one phase stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -230,6 +230,14 @@ pub struct Happened {
 }
 
 impl State {
+    /// The state after all entries of a ledger, for the phases of `pipeline`. What a key signed that
+    /// is no longer trusted has not happened.
+    #[must_use]
+    pub fn of(pipeline: &definition::Pipeline, view: &VerifiedLedger) -> Self {
+        let counted = view.iter().filter(|verified| !view.is_void(verified.entry.seq));
+        Self::fold(pipeline, counted.map(|verified| (&verified.entry, verified.digest)))
+    }
+
     /// The state after all `entries`, for the phases of `pipeline`.
     pub fn fold<'e>(
         pipeline: &definition::Pipeline,

@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::agreement::Wanted;
 use crate::decide::{self, Move};
 use crate::engine::Engine;
+use crate::gather::Judging;
 use crate::state::{Deployed, Standing, State};
 use crate::{EngineError, document};
 
@@ -72,8 +73,8 @@ impl<S: LedgerStore> Engine<'_, S> {
     fn propose_missing(&mut self, state: &State, now: Instant) -> Result<(), EngineError> {
         for (phase, track, deployed) in state.live().filter(|one| one.1 == Track::Public) {
             let is_open = |(seq, one): &(u64, body::Proposal)| {
-                one.phase == *phase
-                    && one.track == track
+                let about = one.what.transition();
+                about.is_some_and(|about| about.phase == *phase && about.track == track)
                     && *seq > deployed.seq
                     && one.expires > now
             };
@@ -266,7 +267,8 @@ impl<S: LedgerStore> Engine<'_, S> {
                 Move::Deploy { phase, track, attempt, replaces } => {
                     let state = self.state();
                     let definition = self.phase(&phase)?;
-                    let entry = self.judge_side(&state, definition, track, Side::Entry, now)?;
+                    let judging = Judging { phase: definition, track, side: Side::Entry, at: now };
+                    let (entry, _) = self.judge_side(&state, judging)?;
                     if entry.verdict != VerdictKind::Advance {
                         let why = entry.reasons.join(" ");
                         self.note(refused, &phase, track, Some(due), why, now)?;

@@ -378,7 +378,7 @@ fn entries_of_another_kind_do_not_move_anything() {
         principals: Vec::new(),
         roles: Default::default(),
     };
-    programme.append(body::RolesChange { roles, distrust: Vec::new() });
+    programme.append(body::RolesChange { roles, distrust: Vec::new(), proposal: None });
     programme.append(Event::new("drill"));
     programme.event("drill", &phase("p0"), Track::Internal, "p0.internal.1");
     programme.event("deployed", &phase("unknown"), Track::Internal, "unknown.internal.1");

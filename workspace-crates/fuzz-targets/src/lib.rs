@@ -30,6 +30,7 @@ pub struct Target {
 
 /// Every target, by name.
 pub const TARGETS: &[Target] = &[
+    attestation::TARGET,
     block::TARGET,
     definition::TARGET,
     dsse::TARGET,

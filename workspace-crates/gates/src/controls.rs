@@ -11,7 +11,7 @@ use evidence::Event;
 use evidence::formats::github_issues;
 use serde_json::{Value, json};
 
-use crate::testing::{START, World, location, minutes, series};
+use crate::testing::{START, World, location, minutes, provenance, public_key, sealed, series};
 use crate::{ApprovalFact, EarlierPass, Measure, Relation, registry};
 
 /// A world that passes, and the same with the fault that the kind is there for.
@@ -105,6 +105,20 @@ fn approval() -> Pair {
     Pair { kind: "approval", fault: "one person twice", good, bad, expected: Inconclusive }
 }
 
+fn attestation() -> Pair {
+    let params = format!(
+        "path = 'node.jsonl'\nartifact = 'node'\nkeys = ['{}']\nbuilder = 'https://example.org/builder'",
+        public_key(1)
+    );
+    let world = |text: &str| {
+        World::new("attestation", &params)
+            .with_record("document", json!({"path": "node.jsonl", "text": text}))
+    };
+    let good = world(&sealed(&provenance(b"v1"), 1));
+    let bad = world(&bad_sample("provenance-by-another-key.jsonl"));
+    Pair { kind: "attestation", fault: "signed by another key", good, bad, expected: Fail }
+}
+
 fn probe() -> Pair {
     let world = |answer: Value| {
         let params = "rpc = 'health'\nrole = 'validator'\npointer = '/status'\nequals = 'ok'";
@@ -163,6 +177,7 @@ fn controls() -> Vec<Pair> {
     let number = "query = 'max(value)'\nreduce = 'mean'\nwindow = 'deployment'\nstep = '1m'";
     vec![
         approval(),
+        attestation(),
         document(),
         drill(),
         event_chain(),

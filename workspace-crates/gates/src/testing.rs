@@ -219,6 +219,46 @@ impl World {
     }
 }
 
+/// A key that signs in tests; each seed gives its own.
+pub(crate) fn signer(seed: u8) -> signatures::SshKeySigner {
+    let pair = signatures::keys::generate_ed25519(Some([seed; 32])).unwrap();
+    let ci = base::PrincipalId::new("ci").unwrap();
+    signatures::SshKeySigner::from_openssh(ci, &pair.private_openssh).unwrap()
+}
+
+/// The one line of the public key of [`signer`].
+pub(crate) fn public_key(seed: u8) -> String {
+    use signatures::Signer as _;
+    signer(seed).public_key().to_openssh()
+}
+
+/// A DSSE envelope around `statement`, as one line.
+pub(crate) fn sealed(statement: &serde_json::Value, seed: u8) -> String {
+    use signatures::{dsse::Envelope, statement::STATEMENT_MEDIA_TYPE};
+    let payload = statement.to_string();
+    let sealed = Envelope::sign(&signer(seed), STATEMENT_MEDIA_TYPE, payload.as_bytes()).unwrap();
+    format!("{}\n", serde_json::to_string(&sealed).unwrap())
+}
+
+/// The provenance of an artifact with these bytes.
+pub(crate) fn provenance(bytes: &[u8]) -> serde_json::Value {
+    serde_json::json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "node", "digest": {"sha256": Digest::of(bytes).to_string()}}],
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {
+                "buildType": "https://example.org/build/v1",
+                "resolvedDependencies": [{
+                    "uri": "git+https://example.org/node@refs/heads/main",
+                    "digest": {"gitCommit": "6fe0a1d3f2c9b8e7d6c5b4a3f2e1d0c9b8a79685"},
+                }],
+            },
+            "runDetails": {"builder": {"id": "https://example.org/builder"}},
+        },
+    })
+}
+
 fn describe(problem: &Diagnostic) -> String {
     let help = problem.help.clone().unwrap_or_default();
     format!("{} {} ({help})", problem.code, problem.message)

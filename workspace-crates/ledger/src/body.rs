@@ -10,7 +10,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::roles::Roles;
+use crate::roles::{LEAD, ROOT, Roles};
 
 /// The body of an entry. Its kind is written beside it, in the entry's field `kind`.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +21,7 @@ pub enum Body {
     Roles(RolesChange),
     /// Records that something happened or was missed.
     Event(Event),
-    /// Proposes one transition, for approval.
+    /// Proposes one change, for approval.
     Proposal(Proposal),
     /// Consents to one proposal.
     Approval(Approval),
@@ -61,6 +61,10 @@ pub struct RolesChange {
     /// longer counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub distrust: Vec<Distrust>,
+    /// Digest of the entry with the proposal that was approved; without one, the members of
+    /// `root` sign this entry themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Digest>,
 }
 
 /// A key that is no longer trusted.
@@ -116,10 +120,54 @@ impl Event {
     }
 }
 
-/// Proposes one transition. Everything that an approver consents to is fixed here.
+/// Proposes one change, for approval. Everything that an approver consents to is fixed here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Proposal {
+    /// What would be done.
+    pub what: Proposed,
+    /// Version of the roles that approve it.
+    pub roles_version: u32,
+    /// When it lapses; at most 14 days after the entry's time.
+    pub expires: Instant,
+}
+
+/// What a proposal would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proposed {
+    /// Move one track of a phase. The leads decide.
+    Transition(ProposedTransition),
+    /// Waive one gate. The leads decide.
+    Waiver(Waiver),
+    /// Change the roles. The members of `root` decide, under the old and under the new roles.
+    Roles(RolesChange),
+}
+
+impl Proposed {
+    /// The role whose people decide.
+    #[must_use]
+    pub fn decided_by(&self) -> &'static str {
+        match self {
+            Self::Transition(_) | Self::Waiver(_) => LEAD,
+            Self::Roles(_) => ROOT,
+        }
+    }
+
+    /// The transition that is proposed, when it is one.
+    #[must_use]
+    pub fn transition(&self) -> Option<&ProposedTransition> {
+        match self {
+            Self::Transition(transition) => Some(transition),
+            Self::Waiver(_) | Self::Roles(_) => None,
+        }
+    }
+}
+
+/// A transition that is proposed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProposedTransition {
     /// The phase that would move.
     pub phase: PhaseId,
     /// The track that would move.
@@ -132,12 +180,8 @@ pub struct Proposal {
     pub evaluation: Digest,
     /// Digest of the rules that were evaluated.
     pub policy: Digest,
-    /// Version of the roles that approve it.
-    pub roles_version: u32,
     /// Who operates the deployment; their approval does not count.
     pub operator: PrincipalId,
-    /// When it lapses; at most 14 days after the entry's time.
-    pub expires: Instant,
 }
 
 /// Consents to one proposal.
@@ -178,6 +222,10 @@ pub struct Waiver {
     pub expires: Instant,
     /// Who bears the consequence.
     pub names: Vec<String>,
+    /// Digest of the entry with the proposal that was approved; without one, the leads sign this
+    /// entry themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<Digest>,
 }
 
 /// What a gate is waived for.
@@ -200,6 +248,8 @@ pub struct Evaluation {
     pub week: String,
     /// Digest of the file that holds the evaluation in full.
     pub document: Digest,
+    /// Digest of the evidence that lists what was judged: with it anybody can judge again.
+    pub inputs: Digest,
     /// Verdict by `<phase>/<track>`.
     pub verdicts: BTreeMap<String, VerdictKind>,
 }
@@ -264,6 +314,19 @@ pub struct Reset {
     pub reason: String,
     /// Places of the earlier `advance` entries that no longer count.
     pub revokes: Vec<u64>,
+}
+
+impl Body {
+    /// Digest of the entry with the proposal that this carries out; nothing when it names none.
+    #[must_use]
+    pub fn carries_out(&self) -> Option<Digest> {
+        match self {
+            Self::Advance(one) => one.proposal,
+            Self::Waiver(one) => one.proposal,
+            Self::Roles(one) => one.proposal,
+            _ => None,
+        }
+    }
 }
 
 macro_rules! kinds {

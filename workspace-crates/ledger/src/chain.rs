@@ -20,7 +20,7 @@ use crate::roles::{KeyRing, Policy, Roles};
 use crate::sshsig::{DetachedSignature, LEDGER_NAMESPACE, SignatureError};
 use crate::store::RawEntry;
 
-pub use consent::{Aside, Consent, Lapse};
+pub use consent::{Aside, Consent, Lapse, Share};
 pub use error::{ChainError, Fault};
 
 /// What a reader knows about a ledger from elsewhere.
@@ -87,7 +87,7 @@ pub fn verify_expecting(
     expected: &Expectations,
 ) -> Result<VerifiedLedger, ChainError> {
     let ledger = run(None, entries, expected.verified_until)?;
-    ledger.check_expectations(expected)?;
+    ledger.check(expected)?;
     Ok(ledger)
 }
 
@@ -175,9 +175,10 @@ fn step<'r>(
         (None, Some((_, ring))) => ring,
         (None, None) => return Err(Fault::NoGenesis),
     };
+    let proposed_ring = rules::proposed_ring(before, &entry)?;
+    let alternative = new_roles.as_ref().map(|(_, ring)| ring).or(proposed_ring.as_ref());
     let (mut signers, mut keys) = (BTreeSet::new(), BTreeSet::new());
     for (principal, signature) in parsed.signatures {
-        let alternative = new_roles.as_ref().map(|(_, ring)| ring);
         let (signature, key) = attribute(ring, alternative, &principal, signature)?;
         keys.insert(key.fingerprint());
         jobs.push(Job {
@@ -204,8 +205,8 @@ fn attribute(
 ) -> Result<(DetachedSignature, PublicKey), Fault> {
     let signature =
         signature.map_err(|cause| Fault::Signature { principal: principal.clone(), cause })?;
-    let data = signature.key_data();
-    let found = ring.find(data).or_else(|| alternative.and_then(|ring| ring.find(data)));
+    let found =
+        ring.find(&signature).or_else(|| alternative.and_then(|ring| ring.find(&signature)));
     match found {
         None => Err(Fault::ForeignKey {
             principal: principal.clone(),
@@ -324,7 +325,12 @@ impl VerifiedLedger {
         Ok(added.len())
     }
 
-    fn check_expectations(&self, expected: &Expectations) -> Result<(), ChainError> {
+    /// Checks that this is the ledger that a reader expects.
+    ///
+    /// # Errors
+    /// When it has another genesis, lacks the remembered entry or has another in its place, or holds
+    /// an entry from the future.
+    pub fn check(&self, expected: &Expectations) -> Result<(), ChainError> {
         if let Some(expected) = expected.genesis.filter(|digest| *digest != self.genesis.digest) {
             let found = self.genesis.digest;
             return Err(ChainError::new(0, Fault::OtherGenesis { expected, found }));
@@ -409,6 +415,18 @@ impl VerifiedLedger {
     #[must_use]
     pub fn roles(&self) -> &Roles {
         &self.roles
+    }
+
+    /// The roles that were in force after entry `seq`.
+    #[must_use]
+    pub fn roles_at(&self, seq: u64) -> &Roles {
+        let until = self.iter().take_while(|one| one.entry.seq <= seq);
+        let set = until.filter_map(|one| match &one.entry.body {
+            Body::Genesis(genesis) => Some(&genesis.roles),
+            Body::Roles(change) => Some(&change.roles),
+            _ => None,
+        });
+        set.last().unwrap_or(&self.roles)
     }
 
     /// Whether one person may decide alone; every report has to say so.

@@ -9,9 +9,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::body::Body;
-use crate::json::{JsonError, parse_strict};
+use crate::body::{Body, Proposed};
 use crate::statement::{ResourceDescriptor, Statement, StatementError};
+use crate::{JsonError, parse_strict};
 
 /// The predicate type of entries of this version.
 pub const ENTRY_PREDICATE_TYPE: &str = "https://phasegate.dev/ledger-entry/v1";
@@ -158,9 +158,33 @@ pub enum EntryError {
     /// Evidence digests that are not in order, or repeated.
     #[error("its evidence digests are not in ascending order, each once")]
     EvidenceOrder,
+    /// A value in another spelling than the one that is written, such as `null` for a field that
+    /// is missing, a list for an object, or an instant with an offset.
+    #[error("its value at `{0}` is spelled otherwise than an entry is written")]
+    Spelling(String),
     /// Written in another form than the canonical one.
     #[error("it has no canonical form: {0}")]
     Canonical(#[from] base::CanonicalError),
+}
+
+/// The place of the first value in `found` that `written` does not have in the same spelling.
+/// Fields with a default may be missing in `found`.
+///
+/// Deserialization reads several spellings of one entry; another reader of the signed bytes, such
+/// as a script, would not.
+fn first_difference(found: &Value, written: &Value, at: &str) -> Option<String> {
+    match (found, written) {
+        (Value::Object(found), Value::Object(written)) => found.iter().find_map(|(key, value)| {
+            let at = format!("{at}/{key}");
+            written.get(key).map_or(Some(at.clone()), |other| first_difference(value, other, &at))
+        }),
+        (Value::Array(found), Value::Array(written)) if found.len() == written.len() => {
+            found.iter().zip(written).enumerate().find_map(|(nth, (value, other))| {
+                first_difference(value, other, &format!("{at}/{nth}"))
+            })
+        }
+        _ => (found != written).then(|| at.to_owned()),
+    }
 }
 
 impl Entry {
@@ -176,6 +200,10 @@ impl Entry {
     /// # Errors
     /// When a body holds a map that JSON cannot express.
     pub fn to_bytes(&self) -> Result<Vec<u8>, EntryError> {
+        Ok(canonical_json(&self.statement()?)?)
+    }
+
+    fn statement(&self) -> Result<Statement<Written>, EntryError> {
         let written = Written {
             ledger: self.ledger,
             network: self.network.clone(),
@@ -187,8 +215,7 @@ impl Entry {
             kind: self.body.kind().to_owned(),
             body: self.body.to_value().map_err(EntryError::Body)?,
         };
-        let statement = Statement::new(self.subjects(), ENTRY_PREDICATE_TYPE, written);
-        Ok(canonical_json(&statement)?)
+        Ok(Statement::new(self.subjects(), ENTRY_PREDICATE_TYPE, written))
     }
 
     /// Reads an entry from its exact bytes.
@@ -197,7 +224,9 @@ impl Entry {
     /// When the bytes are not strict JSON, not a statement with an entry, have unknown fields,
     /// or when their subjects are not the entry's own pins and evidence.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, EntryError> {
-        let statement: Statement<Written> = parse_strict(bytes, ENTRY_BYTES_MAX)?;
+        let spelled: Value = parse_strict(bytes, ENTRY_BYTES_MAX)?;
+        let statement: Statement<Written> =
+            serde_json::from_value(spelled.clone()).map_err(JsonError::from)?;
         statement.check(ENTRY_PREDICATE_TYPE)?;
         let Statement { subject, predicate: written, .. } = statement;
         if !written.evidence.is_sorted_by(|one, next| one < next) {
@@ -213,7 +242,17 @@ impl Entry {
             evidence: written.evidence.into_iter().collect(),
             body: Body::from_value(&written.kind, written.body).map_err(EntryError::Body)?,
         };
-        if subject == entry.subjects() { Ok(entry) } else { Err(EntryError::Subject) }
+        if subject != entry.subjects() {
+            return Err(EntryError::Subject);
+        }
+        match first_difference(
+            &spelled,
+            &serde_json::to_value(entry.statement()?).map_err(EntryError::Body)?,
+            "",
+        ) {
+            None => Ok(entry),
+            Some(at) => Err(EntryError::Spelling(at)),
+        }
     }
 
     /// What the entry's statement is about: the rules in use, then the evidence.
@@ -242,7 +281,11 @@ impl Entry {
                 Some(phase) => format!("{} {phase}", event.event),
                 None => event.event.clone(),
             },
-            Body::Proposal(one) => format!("{}/{}", one.phase, one.track),
+            Body::Proposal(one) => match &one.what {
+                Proposed::Transition(one) => format!("{}/{}", one.phase, one.track),
+                Proposed::Waiver(one) => format!("waiver of {}/{}", one.phase, one.gate),
+                Proposed::Roles(one) => format!("roles version {}", one.roles.version),
+            },
             Body::Approval(one) => format!("by {}", one.principal),
             Body::Withdraw(one) => one.approval.short(),
             Body::Waiver(one) => format!("{}/{}", one.phase, one.gate),

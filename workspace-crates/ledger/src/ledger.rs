@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use base::NetworkId;
 
+use crate::body::Body;
 use crate::chain::{self, Expectations, VerifiedLedger};
 use crate::entry::{Draft, Entry};
 use crate::error::Error;
@@ -58,14 +59,42 @@ impl<S: LedgerStore> Ledger<S> {
             return Err(Error::NotEmpty(base::Digest::of(&first.bytes)));
         }
         let view = chain::verify(&[genesis.raw()]).map_err(Error::Refused)?;
-        let head = store.append(genesis, snapshot.head.as_ref())?;
+        let mut new = genesis.clone();
+        new.files.extend(derived_files(&view.genesis().entry.body));
+        let head = store.append(&new, snapshot.head.as_ref())?;
         Ok(Self { store, head: Some(head), view })
+    }
+
+    /// The same ledger, for readers to whom it makes no difference where it is stored.
+    #[must_use]
+    pub fn boxed(self) -> Ledger<Box<dyn LedgerStore>>
+    where
+        S: 'static,
+    {
+        Ledger { store: Box::new(self.store), head: self.head, view: self.view }
     }
 
     /// The verified entries.
     #[must_use]
     pub fn view(&self) -> &VerifiedLedger {
         &self.view
+    }
+
+    /// The ledger as it was before entry `seq` was appended.
+    ///
+    /// # Errors
+    /// When there is nothing before it, or the store cannot be read.
+    pub fn before(&self, seq: u64) -> Result<VerifiedLedger, Error> {
+        let last = seq.checked_sub(1).and_then(|last| self.view.get(last)).ok_or(Error::Empty)?;
+        let snapshot = self.store.snapshot()?;
+        let entries = snapshot.entries.get(..seq as usize).ok_or(Error::Empty)?;
+        // The view holds these very entries, so their signatures are known to verify.
+        let expected = Expectations {
+            remembered: Some((last.entry.seq, last.digest)),
+            verified_until: Some((last.entry.seq, last.digest)),
+            ..Expectations::default()
+        };
+        Ok(chain::verify_expecting(entries, &expected)?)
     }
 
     /// The store's head that the view belongs to.
@@ -92,8 +121,10 @@ impl<S: LedgerStore> Ledger<S> {
         signers: &[&dyn Signer],
         files: BTreeMap<String, Vec<u8>>,
     ) -> Result<(), Error> {
+        let derived = derived_files(&draft.body);
         let mut new = NewAppend::signed(&self.view.entry_for(draft), signers)?;
         new.files = files;
+        new.files.extend(derived);
         let checked = self.view.check_next(&new.raw()).map_err(Error::Refused)?;
         self.head = Some(self.store.append(&new, self.head.as_ref())?);
         self.view.accept(checked);
@@ -114,4 +145,15 @@ impl<S: LedgerStore> Ledger<S> {
         self.head = snapshot.head;
         Ok(added)
     }
+}
+
+/// The files that an entry with this body renews in the ledger's tree: views for tools, such as the
+/// `allowed_signers` of new roles, and never authoritative.
+fn derived_files(body: &Body) -> BTreeMap<String, Vec<u8>> {
+    let roles = match body {
+        Body::Genesis(genesis) => &genesis.roles,
+        Body::Roles(change) => &change.roles,
+        _ => return BTreeMap::new(),
+    };
+    BTreeMap::from([("allowed_signers".to_owned(), roles.allowed_signers().into_bytes())])
 }

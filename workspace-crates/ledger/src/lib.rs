@@ -10,19 +10,13 @@
 
 pub mod body;
 pub mod chain;
-pub mod dsse;
 pub mod entry;
 mod error;
 pub mod git_store;
-mod json;
-pub mod keys;
 mod ledger;
 pub mod memory;
 mod parallel;
 pub mod roles;
-pub mod signing;
-pub mod sshsig;
-pub mod statement;
 pub mod store;
 pub mod vsa;
 
@@ -31,12 +25,14 @@ pub use chain::{ChainError, Expectations, VerifiedEntry, VerifiedLedger};
 pub use entry::{Draft, Entry, ObjectId, Pins};
 pub use error::Error;
 pub use git_store::{Durability, GitStore, LEDGER_BRANCH};
-pub use json::{JsonError, parse_strict};
 pub use ledger::Ledger;
 pub use memory::MemoryStore;
-pub use roles::{Policy, Principal, PrincipalKind, Role, Roles, RolesError};
-pub use signing::{Signer, SigningError, SshKeySigner, SshKeygenSigner};
-pub use sshsig::{LEDGER_NAMESPACE, REPORT_NAMESPACE};
+pub use roles::{OwnerError, Policy, Principal, PrincipalKind, Role, Roles, RolesError};
+pub use signatures::sshsig::{LEDGER_NAMESPACE, REPORT_NAMESPACE};
+pub use signatures::{
+    JsonError, Signer, SigningError, SshKeySigner, SshKeygenSigner, parse_strict,
+};
+pub use signatures::{dsse, keys, signing, sshsig, statement};
 pub use store::{AppendError, Head, LedgerStore, NewAppend, RawEntry, Snapshot, StoreError};
 
 /// The verified entries of a ledger in their order; the name that readers of a ledger use.

@@ -7,7 +7,7 @@ use base::Digest;
 
 use crate::store::{
     AppendError, Head, LedgerStore, NewAppend, RawEntry, Snapshot, StoreError, check_files,
-    is_immutable, refuse,
+    entries_of, is_immutable, refuse,
 };
 
 /// Keeps everything in memory, with the same rules as the git store.
@@ -28,6 +28,17 @@ impl MemoryStore {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A copy of a ledger's tree, from its files by their paths.
+    ///
+    /// # Errors
+    /// When the entries among them are not laid out as entries are.
+    pub fn of_tree(mut files: BTreeMap<String, Vec<u8>>) -> Result<Self, StoreError> {
+        let entries = entries_of(&files)?;
+        files.retain(|path, _| !path.starts_with("entries/"));
+        let head = entries.last().map(|entry| Head::new(Digest::of(&entry.bytes).to_string()));
+        Ok(Self { state: Mutex::new(State { head, entries, files }) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

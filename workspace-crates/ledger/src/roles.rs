@@ -6,7 +6,8 @@ use base::PrincipalId;
 use serde::{Deserialize, Serialize};
 
 use crate::keys::{KeyError, PublicKey};
-use crate::sshsig::{LEDGER_NAMESPACE, REPORT_NAMESPACE};
+use crate::signing::Signer;
+use crate::sshsig::{DetachedSignature, LEDGER_NAMESPACE, REPORT_NAMESPACE};
 
 /// The role whose threshold changes the roles.
 pub const ROOT: &str = "root";
@@ -152,6 +153,29 @@ pub enum RolesError {
     Alone(String),
 }
 
+/// Why a key does not sign for a principal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OwnerError {
+    /// The roles do not know the key.
+    #[error(
+        "no principal of the roles has the key {fingerprint}; add it to the roles, or use a key that they hold"
+    )]
+    UnknownKey {
+        /// The key's fingerprint.
+        fingerprint: String,
+    },
+    /// The roles give the key to somebody else.
+    #[error("the key {fingerprint} belongs to `{owner}`, not to `{claimed}`; sign as `{owner}`")]
+    OtherPrincipal {
+        /// The key's fingerprint.
+        fingerprint: String,
+        /// Whose it is.
+        owner: PrincipalId,
+        /// Who was to sign with it.
+        claimed: PrincipalId,
+    },
+}
+
 impl Roles {
     /// Checks ids, keys, members and thresholds.
     ///
@@ -166,6 +190,24 @@ impl Roles {
     pub fn owner_of(&self, key: &PublicKey) -> Option<&PrincipalId> {
         let holds = |text: &String| PublicKey::parse(text).is_ok_and(|held| held == *key);
         self.principals.iter().find(|one| one.keys.iter().any(holds)).map(|one| &one.id)
+    }
+
+    /// Checks that these roles give the key of `signer` to its principal; otherwise every entry
+    /// that it signs would be refused later.
+    ///
+    /// # Errors
+    /// When the roles do not hold the key, or give it to somebody else.
+    pub fn check_owner(&self, signer: &dyn Signer) -> Result<(), OwnerError> {
+        let fingerprint = || signer.public_key().fingerprint();
+        match self.owner_of(signer.public_key()) {
+            None => Err(OwnerError::UnknownKey { fingerprint: fingerprint() }),
+            Some(owner) if owner != signer.principal() => Err(OwnerError::OtherPrincipal {
+                fingerprint: fingerprint(),
+                owner: owner.clone(),
+                claimed: signer.principal().clone(),
+            }),
+            Some(_) => Ok(()),
+        }
     }
 
     /// The principal with the id `id`.
@@ -284,11 +326,8 @@ impl KeyRing {
         Ok(())
     }
 
-    /// The holder of the key in wire form `data`, and the unpacked key.
-    pub(crate) fn find(
-        &self,
-        data: &ssh_key::public::KeyData,
-    ) -> Option<&(PrincipalId, PublicKey)> {
-        self.keys.values().find(|(_, key)| key.data == *data)
+    /// The holder of the key that `signature` names, and the unpacked key.
+    pub(crate) fn find(&self, signature: &DetachedSignature) -> Option<&(PrincipalId, PublicKey)> {
+        self.keys.values().find(|(_, key)| signature.names(key))
     }
 }

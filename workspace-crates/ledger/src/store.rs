@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use base::{Digest, Instant, PrincipalId};
 
-use crate::entry::{Entry, EntryError};
+use crate::entry::{ENTRY_BYTES_MAX, Entry, EntryError};
 use crate::signing::{Signer, SigningError};
-use crate::sshsig::LEDGER_NAMESPACE;
+use crate::sshsig::{LEDGER_NAMESPACE, SIGNATURE_BYTES_MAX};
 
 /// The most bytes that a piece of evidence inside the ledger may have; larger evidence is kept
 /// elsewhere and cited by digest.
@@ -305,10 +305,73 @@ pub trait LedgerStore {
     }
 }
 
+impl<T: LedgerStore + ?Sized> LedgerStore for Box<T> {
+    fn head(&self) -> Result<Option<Head>, StoreError> {
+        (**self).head()
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        (**self).snapshot()
+    }
+
+    fn append(&self, new: &NewAppend, expected_head: Option<&Head>) -> Result<Head, AppendError> {
+        (**self).append(new, expected_head)
+    }
+
+    fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        (**self).read_file(path)
+    }
+
+    fn list_files(&self, under: &str) -> Result<Vec<String>, StoreError> {
+        (**self).list_files(under)
+    }
+}
+
 /// The folder of the entry at `seq`.
 #[must_use]
 pub fn entry_folder(seq: u64) -> String {
     format!("entries/{seq:06}")
+}
+
+/// The entries among the files of a copy of the ledger's tree, by their paths: what a bundle or a
+/// work tree holds. Whatever does not belong among entries is refused by name.
+///
+/// # Errors
+/// [`StoreError::Layout`] when a number is missing, or a file is foreign, missing or too large.
+pub fn entries_of(files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<RawEntry>, StoreError> {
+    let mut found: BTreeMap<u64, (Option<&Vec<u8>>, BTreeMap<PrincipalId, Vec<u8>>)> =
+        BTreeMap::new();
+    for (path, bytes) in files.iter().filter(|(path, _)| path.starts_with("entries/")) {
+        let foreign = |cause: &str| StoreError::Layout {
+            path: path.chars().take(200).collect(),
+            cause: cause.to_owned(),
+        };
+        let parts: Vec<&str> = path.split('/').collect();
+        let [_, folder, name] = parts.as_slice() else {
+            return Err(foreign("is no file of an entry"));
+        };
+        let seq = seq_of(folder).ok_or_else(|| foreign("is not under an entry's number"))?;
+        let (entry, signatures) = found.entry(seq).or_default();
+        let size_bytes_max = if *name == "entry.json" {
+            *entry = Some(bytes);
+            ENTRY_BYTES_MAX
+        } else {
+            signatures.insert(signer_of(&entry_folder(seq), name)?, bytes.clone());
+            SIGNATURE_BYTES_MAX
+        };
+        if bytes.len() > size_bytes_max {
+            return Err(foreign(&format!("has more than {size_bytes_max} bytes")));
+        }
+    }
+    check_places(&found.keys().copied().collect())?;
+    let raw = |(seq, (bytes, signatures)): (u64, (Option<&Vec<u8>>, _))| match bytes {
+        Some(bytes) => Ok(RawEntry { seq, bytes: bytes.clone(), signatures }),
+        None => Err(StoreError::Layout {
+            path: entry_folder(seq),
+            cause: "has no entry.json".to_owned(),
+        }),
+    };
+    found.into_iter().map(raw).collect()
 }
 
 /// The path of a piece of evidence within the ledger.

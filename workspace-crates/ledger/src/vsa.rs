@@ -18,6 +18,9 @@ pub struct VerificationSummary {
     pub verifier: Verifier,
     /// When it judged: the instant of the evaluation.
     pub time_verified: Instant,
+    /// Until when it stands, an extension of ours: a report that is shown later is an old one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Instant>,
     /// What was judged, such as `urn:phasegate:sequencer-prover-testnet:2026-W02`.
     pub resource_uri: String,
     /// The rules that it was judged by.
@@ -115,6 +118,7 @@ mod tests {
                 version: BTreeMap::from([("phasegate".to_owned(), "0.1.0".to_owned())]),
             },
             time_verified: "2026-01-12T14:30:00Z".parse().unwrap(),
+            valid_until: Some("2026-01-19T18:00:00Z".parse().unwrap()),
             resource_uri: "urn:phasegate:testnet:2026-W02".to_owned(),
             policy: VsaPolicy::sha256("pipeline/testnet.toml", Digest::of(b"policy")),
             input_attestations: vec![ResourceDescriptor::sha256("evidence", Digest::of(b"e"))],
@@ -132,6 +136,7 @@ mod tests {
         assert_eq!(value["predicateType"], VSA_PREDICATE_TYPE);
         let predicate = &value["predicate"];
         assert_eq!(predicate["timeVerified"], "2026-01-12T14:30:00Z");
+        assert_eq!(predicate["validUntil"], "2026-01-19T18:00:00Z");
         assert_eq!(predicate["verificationResult"], "PASSED");
         assert_eq!(predicate["resourceUri"], "urn:phasegate:testnet:2026-W02");
         assert!(predicate["policy"]["digest"]["sha256"].is_string());

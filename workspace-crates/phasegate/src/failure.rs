@@ -94,6 +94,12 @@ impl From<ledger::SigningError> for Failure {
     }
 }
 
+impl From<ledger::OwnerError> for Failure {
+    fn from(error: ledger::OwnerError) -> Self {
+        Self::of(Exit::Ledger, &error)
+    }
+}
+
 impl From<deployment::DriverError> for Failure {
     fn from(error: deployment::DriverError) -> Self {
         Self::of(Exit::Deployment, &error)

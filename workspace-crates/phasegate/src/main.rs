@@ -2,17 +2,22 @@
 //! at a time.
 
 mod bench;
+mod bundle;
 mod commands;
 mod exit;
 mod explain;
 mod failure;
 mod faults;
+mod material;
 mod output;
+mod people;
 mod process;
 mod progress;
+mod proposals;
 mod queries;
 mod serving;
 mod session;
+mod signed;
 mod wizard;
 mod world;
 
@@ -56,6 +61,8 @@ enum Command {
     Pipeline(commands::pipeline::Command),
     #[command(subcommand)]
     Report(commands::report::Command),
+    #[command(subcommand)]
+    Roles(commands::roles::Command),
     #[command(subcommand)]
     Ledger(commands::ledger::Command),
     Query(commands::query::Args),
@@ -112,6 +119,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Drill(command) => commands::drill::run(&world()?, &command),
         Command::Pipeline(command) => commands::pipeline::run(&world()?, &command),
         Command::Report(command) => commands::report::run(&cli.global, &command),
+        Command::Roles(command) => commands::roles::run(&world()?, &command),
         Command::Ledger(command) => commands::ledger::run(&world()?, &command),
         Command::Query(args) => commands::query::run(&cli.global, &args),
         Command::ServeSamples(args) => commands::serve_samples::run(&cli.global, &args),

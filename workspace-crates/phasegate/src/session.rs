@@ -81,6 +81,7 @@ impl Session {
             faults: Vec::new(),
             watch_after_soak: None,
             publish: Some(self.world.state_dir().join("reports")),
+            overrides: self.overrides.clone(),
             note: note(&self.overrides),
         };
         Ok(Engine::new(setup, ledger))
@@ -142,11 +143,10 @@ pub fn remembered(world: &World) -> Result<Overrides, Failure> {
         Err(error) => return Err(Failure::file("read", &path, &error)),
         Ok(bytes) => bytes,
     };
-    let stored: Stored = serde_json::from_slice(&bytes).map_err(|error| {
+    serde_json::from_slice(&bytes).map_err(|error| {
         Failure::new(Exit::File, format!("{} is damaged: {error}", path.display()))
             .hint("Delete it when no deployment with changed parameters is up.")
-    })?;
-    Ok(Overrides { set: stored.set, time_scale: stored.time_scale })
+    })
 }
 
 /// Remembers the changes for the judgements that follow.
@@ -160,13 +160,6 @@ pub fn remember(world: &World, overrides: &Overrides) -> Result<(), Failure> {
             _ => Ok(()),
         };
     }
-    let stored = Stored { set: overrides.set.clone(), time_scale: overrides.time_scale };
-    let bytes = base::canonical_json(&stored)?;
+    let bytes = base::canonical_json(overrides)?;
     std::fs::write(&path, bytes).map_err(|error| Failure::file("write", &path, &error))
-}
-
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Stored {
-    set: std::collections::BTreeMap<String, String>,
-    time_scale: Option<f64>,
 }

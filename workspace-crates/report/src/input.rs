@@ -14,6 +14,8 @@ pub struct Input<'a> {
     pub evaluation: &'a Evaluation,
     /// ISO week of the report, such as `2026-W03`.
     pub week: String,
+    /// Until when the report stands: when the next one is due. Nothing when none is planned.
+    pub valid_until: Option<Instant>,
     /// Where every phase stands after the judgement, in the order of the pipeline.
     pub phases: Vec<PhaseRow>,
     /// The latest outcome of each gate that was ever judged, by which hypotheses are answered.

@@ -32,6 +32,8 @@ pub struct ReportModel {
     pub week: String,
     /// The instant of the judgement.
     pub at: Instant,
+    /// Until when the report stands: when the next one is due. Nothing when none is planned.
+    pub valid_until: Option<Instant>,
     /// Name and version of the evaluator.
     pub evaluator: String,
     /// Digest of the resolved pipeline.
@@ -73,6 +75,7 @@ pub fn build(input: &Input<'_>) -> ReportModel {
         summary: clean(&input.pipeline.summary),
         week: clean(&input.week),
         at: input.evaluation.at,
+        valid_until: input.valid_until,
         evaluator: clean(&input.evaluation.evaluator),
         policy: input.evaluation.policy,
         verdict: verdict::verdict(input),

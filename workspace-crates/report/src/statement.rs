@@ -32,6 +32,7 @@ pub fn statement(
             version: BTreeMap::from([(name.to_owned(), version.to_owned())]),
         },
         time_verified: model.at,
+        valid_until: model.valid_until,
         resource_uri: format!("urn:phasegate:{}:{}", model.pipeline, model.week),
         policy: VsaPolicy::sha256(format!("pipeline/{}.toml", model.pipeline), model.policy),
         input_attestations: inputs(model),

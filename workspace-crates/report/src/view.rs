@@ -236,7 +236,12 @@ fn host(model: &ReportModel) -> Vec<Fact> {
 }
 
 fn ledger(model: &ReportModel) -> Vec<Fact> {
+    let until = match model.valid_until {
+        Some(until) => format!("{until}, when the next report is due"),
+        None => "not stated".to_owned(),
+    };
     vec![
+        fact("Stands until", until),
         fact("Evaluator", model.evaluator.clone()),
         fact("Rules (digest of the resolved pipeline)", model.policy.to_string()),
         fact("Ledger (digest of its genesis)", model.ledger.genesis.to_string()),

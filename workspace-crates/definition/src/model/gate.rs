@@ -2,13 +2,13 @@ use std::fmt;
 
 use base::{Duration, GateId, Instant, PhaseId, Track};
 use diagnostics::Location;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::Text;
 use crate::Params;
 
 /// Whether a gate stands before or behind its track.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
     /// It has to pass before the track is deployed.

@@ -238,6 +238,7 @@ impl World {
             faults: Vec::new(),
             watch_after_soak: None,
             publish: None,
+            overrides: Overrides::default(),
             note: String::new(),
         }
     }
@@ -270,7 +271,7 @@ impl World {
 
     pub fn state(&self) -> State {
         let ledger = self.ledger();
-        State::fold(self.pipeline(), ledger.view().iter().map(|one| (&one.entry, one.digest)))
+        State::of(self.pipeline(), ledger.view())
     }
 
     /// The partner consents to every proposal that has no consent yet.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use ledger::body::{Body, Event};
+use ledger::body::{Body, Event, Proposed};
 use ledger::{
     AppendError, Draft, Expectations, Head, Ledger, LedgerStore, MemoryStore, NewAppend, Snapshot,
     SshKeySigner, StoreError,
@@ -101,7 +101,11 @@ pub fn label(body: &Body) -> String {
         Body::Advance(one) => about("advance", &one.phase, one.track),
         Body::Hold(one) => about("hold", &one.phase, one.track),
         Body::Reset(one) => about("reset", &one.phase, one.track),
-        Body::Proposal(one) => about("proposal", &one.phase, one.track),
+        Body::Proposal(one) => match &one.what {
+            Proposed::Transition(one) => about("proposal", &one.phase, one.track),
+            Proposed::Waiver(one) => format!("proposal of a waiver of {}/{}", one.phase, one.gate),
+            Proposed::Roles(one) => format!("proposal of roles {}", one.roles.version),
+        },
         other => other.kind().to_owned(),
     }
 }

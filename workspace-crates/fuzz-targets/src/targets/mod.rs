@@ -1,5 +1,6 @@
 //! The targets: one file each.
 
+pub mod attestation;
 pub mod block;
 pub mod definition;
 pub mod dsse;

@@ -1,6 +1,20 @@
 //! Parameters that several kinds have, with one meaning each.
 
+use definition::Params;
+use diagnostics::{Diagnostic, codes};
+
 use super::ParamInfo;
+
+/// Notes a path that leads out of the repository.
+pub(super) fn check_path(params: &Params, key: &str, path: &str, problems: &mut Vec<Diagnostic>) {
+    if path.trim().is_empty() {
+        problems.push(params.problem(codes::EMPTY, key, format!("`{key}` says nothing")));
+    } else if path.starts_with('/') || path.split('/').any(|part| part == "..") {
+        let problem =
+            params.problem(codes::BAD_VALUE, key, format!("`{path}` leaves the repository"));
+        problems.push(problem.help("write a path relative to the repository, without `..`"));
+    }
+}
 
 pub(super) const REDUCE: ParamInfo = ParamInfo::required(
     "reduce",

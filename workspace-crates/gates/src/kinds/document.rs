@@ -9,7 +9,7 @@ use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 use serde::Deserialize;
 
 use super::records::{self, OnMissing};
-use super::{Gate, KindInfo, ParamInfo};
+use super::{Gate, KindInfo, ParamInfo, common};
 use crate::{Context, Judgement, Need, text};
 
 pub(super) const KIND: KindInfo = KindInfo {
@@ -68,17 +68,7 @@ fn yes() -> bool {
 fn parse(gate: &definition::Gate, _phase: &Phase) -> Result<Box<dyn Gate>, Vec<Diagnostic>> {
     let params: Params = gate.params.deserialize()?;
     let mut problems = Vec::new();
-    if params.path.starts_with('/') || params.path.split('/').any(|part| part == "..") {
-        problems.push(
-            gate.params
-                .problem(
-                    codes::BAD_VALUE,
-                    "path",
-                    format!("`{}` leaves the repository", params.path),
-                )
-                .help("write a path relative to the repository, without `..`"),
-        );
-    }
+    common::check_path(&gate.params, "path", &params.path, &mut problems);
     for (index, section) in params.sections.iter().enumerate() {
         if section.trim().is_empty() {
             let place = format!("sections.{index}");

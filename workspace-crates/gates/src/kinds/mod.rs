@@ -1,6 +1,7 @@
 //! The gate kinds: one file and one line each.
 
 mod approval;
+mod attestation;
 mod common;
 mod document;
 mod drill;
@@ -88,6 +89,7 @@ impl ParamInfo {
 /// Every kind, in the order of their names.
 const KINDS: &[KindInfo] = &[
     approval::KIND,
+    attestation::KIND,
     document::KIND,
     drill::KIND,
     event_chain::KIND,

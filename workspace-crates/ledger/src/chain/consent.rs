@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use base::{Digest, Instant, PrincipalId};
 
 use super::VerifiedLedger;
-use crate::body::{Approval, Body, Proposal};
-use crate::roles::{LEAD, PrincipalKind};
+use crate::body::{Approval, Body, Proposal, Proposed, RolesChange, Waiver};
+use crate::roles::{PrincipalKind, Roles};
 
 /// Who agrees to a proposal, and whether it can still be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,10 +17,37 @@ pub struct Consent {
     pub counted: BTreeSet<PrincipalId>,
     /// Approvals that do not count, each with its reason, in the order of the ledger.
     pub aside: Vec<(PrincipalId, Aside)>,
-    /// How many people the role `lead` needs.
-    pub threshold: u32,
+    /// What the deciding role needs under the roles in force, and for a change of roles under the
+    /// proposed ones too.
+    pub shares: Vec<Share>,
     /// Why it can no longer be carried out.
     pub lapse: Option<Lapse>,
+}
+
+/// How many members of the deciding role agree, under one version of the roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// The version of the roles.
+    pub roles_version: u32,
+    /// Distinct members whose approval counts.
+    pub given: usize,
+    /// How many are needed.
+    pub needed: u32,
+}
+
+impl Share {
+    fn of(roles: &Roles, role: &str, counted: &BTreeSet<PrincipalId>) -> Self {
+        let (given, needed) = roles.roles.get(role).map_or((0, u32::MAX), |role| {
+            (role.of.iter().filter(|member| counted.contains(*member)).count(), role.threshold)
+        });
+        Self { roles_version: roles.version, given, needed }
+    }
+
+    /// Whether that is enough.
+    #[must_use]
+    pub fn is_reached(&self) -> bool {
+        self.given >= self.needed as usize
+    }
 }
 
 /// Why an approval does not count.
@@ -42,8 +69,8 @@ pub enum Aside {
     #[error("it was given in a role that does not decide this")]
     OtherRole,
     /// No member of the role any more, or never a person.
-    #[error("the role `lead` does not list this person")]
-    NotALead,
+    #[error("the role that decides this does not list this person")]
+    NotAMember,
 }
 
 /// Why a proposal can no longer be carried out.
@@ -67,7 +94,14 @@ impl Consent {
     /// Whether enough people agree, and the proposal can still be carried out.
     #[must_use]
     pub fn is_given(&self) -> bool {
-        self.lapse.is_none() && self.counted.len() >= self.threshold as usize
+        self.lapse.is_none() && self.shares.iter().all(Share::is_reached)
+    }
+
+    /// How many more people have to agree; 0 when enough do.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        let missing = |share: &Share| (share.needed as usize).saturating_sub(share.given);
+        self.shares.iter().map(missing).max().unwrap_or_default()
     }
 }
 
@@ -76,12 +110,12 @@ impl VerifiedLedger {
     /// Nothing when there is no such proposal.
     #[must_use]
     pub fn consent(&self, digest: &Digest, at: Instant) -> Option<Consent> {
-        let proposed = self.by_digest(digest).filter(|one| !self.is_void(one.entry.seq))?;
-        let Body::Proposal(proposal) = &proposed.entry.body else { return None };
+        let (from, proposal) = self.proposal(digest)?;
+        let rests_on_evaluation = matches!(proposal.what, Proposed::Transition(_));
         let mut lapse = (at >= proposal.expires).then_some(Lapse::Expired(proposal.expires));
         let mut approvals: BTreeMap<Digest, (&Approval, bool)> = BTreeMap::new();
         let mut order = Vec::new();
-        for later in self.iter().skip(proposed.entry.seq as usize + 1) {
+        for later in self.iter().skip(from as usize + 1) {
             let seq = later.entry.seq;
             if self.is_void(seq) {
                 continue;
@@ -96,11 +130,13 @@ impl VerifiedLedger {
                         *is_withdrawn = true;
                     }
                 }
-                Body::Evaluation(_) => lapse = lapse.or(Some(Lapse::NewerEvaluation(seq))),
-                Body::Roles(_) => lapse = lapse.or(Some(Lapse::OtherRoles(seq))),
-                Body::Advance(advance) if advance.proposal == Some(*digest) => {
+                body if body.carries_out() == Some(*digest) => {
                     lapse = lapse.or(Some(Lapse::Consumed(seq)));
                 }
+                Body::Evaluation(_) if rests_on_evaluation => {
+                    lapse = lapse.or(Some(Lapse::NewerEvaluation(seq)));
+                }
+                Body::Roles(_) => lapse = lapse.or(Some(Lapse::OtherRoles(seq))),
                 _ => {}
             }
         }
@@ -114,28 +150,87 @@ impl VerifiedLedger {
                 None => aside.push((who.clone(), Aside::Twice)),
             }
         }
-        let threshold = self.roles().roles.get(LEAD).map_or(u32::MAX, |role| role.threshold);
-        Some(Consent { proposal: proposal.clone(), counted, aside, threshold, lapse })
+        let role = proposal.what.decided_by();
+        let shares = self.deciding(proposal).map(|roles| Share::of(roles, role, &counted));
+        let shares = shares.collect();
+        Some(Consent { proposal: proposal.clone(), counted, aside, shares, lapse })
+    }
+
+    /// Every proposal that can still be carried out at `at`, oldest first: the digest of its entry,
+    /// and who agrees to it.
+    #[must_use]
+    pub fn open_proposals(&self, at: Instant) -> Vec<(Digest, Consent)> {
+        let all = self.iter().filter(|one| matches!(one.entry.body, Body::Proposal(_)));
+        let all = all.filter_map(|one| Some((one.digest, self.consent(&one.digest, at)?)));
+        all.filter(|(_, consent)| consent.lapse.is_none()).collect()
+    }
+
+    /// The oldest waiver or change of roles that was proposed, has enough approvals at `at`, and
+    /// waits for the entry that carries it out. Transitions are not among them: the weekly job
+    /// carries those out, with everything that they start and end.
+    #[must_use]
+    pub fn ready(&self, at: Instant) -> Option<Body> {
+        let open = self.open_proposals(at).into_iter().filter(|(_, consent)| consent.is_given());
+        let mut ready = open.filter_map(|(digest, consent)| match consent.proposal.what {
+            Proposed::Waiver(waiver) if at < waiver.expires => {
+                Some(Body::Waiver(Waiver { proposal: Some(digest), ..waiver }))
+            }
+            Proposed::Roles(change) => {
+                Some(Body::Roles(RolesChange { proposal: Some(digest), ..change }))
+            }
+            Proposed::Waiver(_) | Proposed::Transition(_) => None,
+        });
+        ready.next()
+    }
+
+    /// The proposal in the entry with this digest, with the place of that entry. Nothing when the
+    /// entry is another one, or no longer counts.
+    pub(super) fn proposal(&self, digest: &Digest) -> Option<(u64, &Proposal)> {
+        let found = self.by_digest(digest).filter(|one| !self.is_void(one.entry.seq))?;
+        match &found.entry.body {
+            Body::Proposal(proposal) => Some((found.entry.seq, proposal)),
+            _ => None,
+        }
+    }
+
+    /// The versions of the roles under which a proposal has to be approved.
+    pub(super) fn deciding<'a>(
+        &'a self,
+        proposal: &'a Proposal,
+    ) -> impl Iterator<Item = &'a Roles> + 'a {
+        let proposed = match &proposal.what {
+            Proposed::Roles(change) => Some(&change.roles),
+            Proposed::Transition(_) | Proposed::Waiver(_) => None,
+        };
+        std::iter::once(self.roles()).chain(proposed)
     }
 
     /// Why an approval does not count; nothing when it does.
     fn standing(&self, proposal: &Proposal, approval: &Approval, withdrawn: bool) -> Option<Aside> {
         let who = &approval.principal;
-        let roles = self.roles();
-        let is_human = roles.principal(who).is_some_and(|one| one.kind == PrincipalKind::Human);
-        let judged = self.by_digest(&proposal.evaluation);
+        let role = proposal.what.decided_by();
+        let mut deciding = self.deciding(proposal);
+        let is_member = deciding.any(|roles| is_human_member(roles, role, who));
+        let transition = proposal.what.transition();
+        let judged = transition.and_then(|one| self.by_digest(&one.evaluation));
         if withdrawn {
             Some(Aside::Withdrawn)
-        } else if approval.role != LEAD {
+        } else if approval.role != role {
             Some(Aside::OtherRole)
-        } else if *who == proposal.operator {
+        } else if transition.is_some_and(|one| one.operator == *who) {
             Some(Aside::Operator)
         } else if judged.is_some_and(|judged| judged.signers.contains(who)) {
             Some(Aside::Judge)
-        } else if !is_human || !roles.is_member(LEAD, who) {
-            Some(Aside::NotALead)
+        } else if !is_member {
+            Some(Aside::NotAMember)
         } else {
             None
         }
     }
+}
+
+/// Whether `who` is a person whom `role` lists.
+pub(super) fn is_human_member(roles: &Roles, role: &str, who: &PrincipalId) -> bool {
+    roles.principal(who).is_some_and(|one| one.kind == PrincipalKind::Human)
+        && roles.is_member(role, who)
 }

@@ -173,10 +173,8 @@ pub enum Fault {
         "an advance carries out a proposal that the leads approved, and this one names none; propose it, and let them approve it"
     )]
     NoProposal,
-    /// An advance that is not what was proposed.
-    #[error(
-        "it is not what its proposal proposes: phase, track, states and evaluation have to be the same"
-    )]
+    /// An entry that is not what was proposed.
+    #[error("it is not what its proposal proposes; what was approved is carried out word for word")]
     OtherProposal,
     /// A proposal that can no longer be carried out.
     #[error("its proposal has lapsed: {lapse}; propose again")]
@@ -185,8 +183,12 @@ pub enum Fault {
         lapse: Lapse,
     },
     /// Too few people agree.
-    #[error("its proposal has {given} of {threshold} approvals{aside}")]
+    #[error(
+        "its proposal has {given} of {threshold} approvals under version {roles_version} of the roles{aside}"
+    )]
     NoConsent {
+        /// The version of the roles under which approvals are missing.
+        roles_version: u32,
         /// Distinct people whose approval counts.
         given: usize,
         /// How many are needed.

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use base::{Digest, Duration, PhaseId, PrincipalId, Track};
 
+use super::consent::{Share, is_human_member};
 use super::{Fault, VerifiedLedger};
 use crate::body::{
-    Advance, Approval, Body, Distrust, EvaluationRef, Proposal, RolesChange, Waiver, Withdraw,
+    Advance, Approval, Body, Distrust, EvaluationRef, Proposal, Proposed, RolesChange, Waiver,
+    Withdraw,
 };
 use crate::entry::Entry;
 use crate::keys::PublicKey;
-use crate::roles::{EVALUATOR, KeyRing, LEAD, PrincipalKind, ROOT, Roles};
+use crate::roles::{EVALUATOR, KeyRing, LEAD, ROOT, Roles};
 
 /// A proposal lapses after this many days at the latest.
 const PROPOSAL_DAYS_MAX: i64 = 14;
@@ -60,13 +62,32 @@ pub(super) fn new_roles(
         Body::Roles(change) => &change.roles,
         _ => return Ok(None),
     };
+    Ok(Some((roles.clone(), ring_of(before, roles)?)))
+}
+
+/// The keys of roles that may follow those in force.
+fn ring_of(before: Option<&VerifiedLedger>, roles: &Roles) -> Result<KeyRing, Fault> {
     let expected = before.map_or(Some(1), |ledger| ledger.roles().version.checked_add(1));
     if expected != Some(roles.version) {
         let expected = expected.unwrap_or(u32::MAX);
         return Err(Fault::RolesVersion { expected, found: roles.version });
     }
-    let ring = KeyRing::new(roles).map_err(Fault::Roles)?;
-    Ok(Some((roles.clone(), ring)))
+    KeyRing::new(roles).map_err(Fault::Roles)
+}
+
+/// The keys of roles that are only proposed: whom they bring in approves with them.
+pub(super) fn proposed_ring(
+    before: Option<&VerifiedLedger>,
+    entry: &Entry,
+) -> Result<Option<KeyRing>, Fault> {
+    let Body::Approval(approval) = &entry.body else { return Ok(None) };
+    let proposed = before.and_then(|ledger| ledger.proposal(&approval.proposal));
+    match proposed.map(|(_, proposal)| &proposal.what) {
+        Some(Proposed::Roles(change)) => {
+            KeyRing::new(&change.roles).map(Some).map_err(Fault::Roles)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Whether those who signed may sign an entry of this kind.
@@ -79,25 +100,36 @@ pub(super) fn check_signers(
     let roles = [before.map(VerifiedLedger::roles), new_roles];
     let in_force = || roles.iter().copied().flatten();
     let threshold = |role: &str| in_force().all(|roles| roles.reaches_threshold(role, signers));
-    let one_of = |role: &str| {
-        in_force().any(|roles| signers.iter().any(|signer| roles.is_member(role, signer)))
+    // What was approved needs one signature only, of somebody who may propose it.
+    let member_now = |role: &str| {
+        before.is_some_and(|ledger| signers.iter().any(|one| ledger.roles().is_member(role, one)))
     };
+    let proposes = before
+        .is_some_and(|ledger| ledger.roles().reaches_threshold(EVALUATOR, signers))
+        || member_now(LEAD);
+    const PROPOSES: &str =
+        "the threshold of the role `evaluator`, or a signature of the role `lead`";
+    const PROPOSES_ROLES: &str =
+        "the threshold of the role `evaluator`, or a signature of the role `lead` or `root`";
     let (allowed, needs) = match &entry.body {
+        Body::Roles(RolesChange { proposal: Some(_), .. })
+        | Body::Proposal(Proposal { what: Proposed::Roles(_), .. }) => {
+            (proposes || member_now(ROOT), PROPOSES_ROLES)
+        }
         Body::Genesis(_) => (threshold(ROOT), "the threshold of the role `root`"),
         Body::Roles(_) => (
             threshold(ROOT),
             "the threshold of the role `root` under the roles before it and under its own",
         ),
-        Body::Waiver(_) => (threshold(LEAD), "the threshold of the role `lead`"),
+        Body::Waiver(Waiver { proposal: None, .. }) => {
+            (threshold(LEAD), "the threshold of the role `lead`")
+        }
         Body::Approval(one) => {
             (signers.contains(&one.principal), "the signature of the one who approves")
         }
         // Whose approval it is, the rules about the body know.
         Body::Withdraw(_) => (true, "the signature of the one who approved"),
-        _ => (
-            threshold(EVALUATOR) || one_of(LEAD),
-            "the threshold of the role `evaluator`, or a signature of the role `lead`",
-        ),
+        _ => (proposes, PROPOSES),
     };
     if allowed && !signers.is_empty() {
         return Ok(());
@@ -116,14 +148,12 @@ pub(super) fn check_body(
     let Some(ledger) = before else { return Ok(()) };
     match &entry.body {
         Body::Genesis(_) => Ok(()),
-        Body::Roles(change) => {
-            change.distrust.iter().try_for_each(|key| check_distrust(ledger, change, key))
-        }
+        Body::Roles(change) => check_roles(ledger, entry, change),
         Body::Event(event) => check_event_name(&event.event),
         Body::Proposal(proposal) => check_proposal(ledger, entry, proposal),
         Body::Approval(approval) => check_approval(ledger, approval),
         Body::Withdraw(withdraw) => check_withdraw(ledger, withdraw, signers),
-        Body::Waiver(waiver) => check_waiver(entry, waiver),
+        Body::Waiver(waiver) => check_waiver(ledger, entry, waiver),
         Body::Evaluation(one) => {
             check_week(&one.week)?;
             one.verdicts.keys().try_for_each(|key| check_verdict_key(key))
@@ -155,32 +185,65 @@ fn check_proposal(
             cause: format!("version {in_force} of the roles is in force"),
         });
     }
-    let judged = ledger.by_digest(&proposal.evaluation);
-    match judged.filter(|one| !ledger.is_void(one.entry.seq)).map(|found| &found.entry.body) {
-        Some(Body::Evaluation(_)) => Ok(()),
-        _ => Err(missing("the evaluation", &proposal.evaluation)),
+    match &proposal.what {
+        Proposed::Transition(one) => {
+            let judged = ledger.by_digest(&one.evaluation);
+            let judged = judged.filter(|one| !ledger.is_void(one.entry.seq));
+            match judged.map(|found| &found.entry.body) {
+                Some(Body::Evaluation(_)) => Ok(()),
+                _ => Err(missing("the evaluation", &one.evaluation)),
+            }
+        }
+        Proposed::Waiver(waiver) => {
+            refuse_nested(waiver.proposal)?;
+            check_waiver_terms(entry, waiver)
+        }
+        Proposed::Roles(change) => {
+            refuse_nested(change.proposal)?;
+            ring_of(Some(ledger), &change.roles)?;
+            check_distrusts(ledger, change)
+        }
     }
+}
+
+/// What is proposed does not carry out another proposal.
+fn refuse_nested(proposal: Option<Digest>) -> Result<(), Fault> {
+    match proposal {
+        None => Ok(()),
+        Some(_) => Err(Fault::Field {
+            field: "proposal",
+            cause: "what is proposed names no proposal of its own".to_owned(),
+        }),
+    }
+}
+
+/// A change of roles that says that it was approved, was.
+fn check_roles(ledger: &VerifiedLedger, entry: &Entry, change: &RolesChange) -> Result<(), Fault> {
+    check_distrusts(ledger, change)?;
+    let Some(digest) = change.proposal else { return Ok(()) };
+    let wanted = RolesChange { proposal: None, ..change.clone() };
+    check_carried_out(ledger, entry, &digest, |what| *what == Proposed::Roles(wanted.clone()))
 }
 
 fn check_approval(ledger: &VerifiedLedger, approval: &Approval) -> Result<(), Fault> {
     let proposed = ledger.by_digest(&approval.proposal).map(|found| &found.entry.body);
-    if !matches!(proposed, Some(Body::Proposal(_))) {
+    let Some(Body::Proposal(proposal)) = proposed else {
         return Err(missing("the proposal", &approval.proposal));
-    }
-    let roles = ledger.roles();
-    let human =
-        roles.principal(&approval.principal).is_some_and(|one| one.kind == PrincipalKind::Human);
-    if human && roles.is_member(&approval.role, &approval.principal) {
+    };
+    let (role, who) = (approval.role.as_str(), &approval.principal);
+    let may = match &proposal.what {
+        Proposed::Roles(_) if role != ROOT => false,
+        _ => ledger.deciding(proposal).any(|roles| is_human_member(roles, role, who)),
+    };
+    if may {
         return Ok(());
     }
-    Err(Fault::Field {
-        field: "principal",
-        cause: format!(
-            "`{}` is not a human with the role `{}`",
-            approval.principal,
-            approval.role.chars().take(64).collect::<String>()
-        ),
-    })
+    let role = role.chars().take(64).collect::<String>();
+    let cause = match &proposal.what {
+        Proposed::Roles(_) => format!("`{who}` is not a human with the role `root`"),
+        _ => format!("`{who}` is not a human with the role `{role}`"),
+    };
+    Err(Fault::Field { field: "principal", cause })
 }
 
 fn check_withdraw(
@@ -198,7 +261,14 @@ fn check_withdraw(
     }
 }
 
-fn check_waiver(entry: &Entry, waiver: &Waiver) -> Result<(), Fault> {
+fn check_waiver(ledger: &VerifiedLedger, entry: &Entry, waiver: &Waiver) -> Result<(), Fault> {
+    check_waiver_terms(entry, waiver)?;
+    let Some(digest) = waiver.proposal else { return Ok(()) };
+    let wanted = Waiver { proposal: None, ..waiver.clone() };
+    check_carried_out(ledger, entry, &digest, |what| *what == Proposed::Waiver(wanted.clone()))
+}
+
+fn check_waiver_terms(entry: &Entry, waiver: &Waiver) -> Result<(), Fault> {
     if waiver.reason.trim().is_empty() {
         return Err(Fault::Field { field: "reason", cause: "a waiver says why".to_owned() });
     }
@@ -260,26 +330,47 @@ fn check_advance(ledger: &VerifiedLedger, entry: &Entry, advance: &Advance) -> R
     let Some(digest) = advance.proposal else {
         return if ledger.is_solo() { Ok(()) } else { Err(Fault::NoProposal) };
     };
+    let is_same = |what: &Proposed| {
+        what.transition().is_some_and(|proposed| {
+            proposed.phase == advance.phase
+                && proposed.track == advance.track
+                && proposed.from == advance.from
+                && proposed.to == advance.to
+                && proposed.evaluation == advance.evaluation.digest
+        })
+    };
+    match check_carried_out(ledger, entry, &digest, is_same) {
+        Err(Fault::NoConsent { .. }) if ledger.is_solo() => Ok(()),
+        other => other,
+    }
+}
+
+/// What an entry carries out was proposed exactly so, can still be carried out, and enough people
+/// agree to it.
+fn check_carried_out(
+    ledger: &VerifiedLedger,
+    entry: &Entry,
+    digest: &Digest,
+    is_same: impl Fn(&Proposed) -> bool,
+) -> Result<(), Fault> {
     let consent =
-        ledger.consent(&digest, entry.time).ok_or_else(|| missing("the proposal", &digest))?;
-    let proposed = &consent.proposal;
-    let is_same = proposed.phase == advance.phase
-        && proposed.track == advance.track
-        && proposed.from == advance.from
-        && proposed.to == advance.to
-        && proposed.evaluation == advance.evaluation.digest;
-    if !is_same {
+        ledger.consent(digest, entry.time).ok_or_else(|| missing("the proposal", digest))?;
+    if !is_same(&consent.proposal.what) {
         return Err(Fault::OtherProposal);
     }
     if let Some(lapse) = consent.lapse {
         return Err(Fault::Lapsed { lapse });
     }
-    if consent.is_given() || ledger.is_solo() {
+    let Some(short) = consent.shares.iter().find(|share| !share.is_reached()) else {
         return Ok(());
-    }
-    let (given, threshold) = (consent.counted.len(), consent.threshold);
+    };
+    let Share { roles_version, given, needed: threshold } = *short;
     let aside = consent.aside.iter().map(|(who, why)| format!("; `{who}` does not count: {why}"));
-    Err(Fault::NoConsent { given, threshold, aside: aside.collect() })
+    Err(Fault::NoConsent { roles_version, given, threshold, aside: aside.collect() })
+}
+
+fn check_distrusts(ledger: &VerifiedLedger, change: &RolesChange) -> Result<(), Fault> {
+    change.distrust.iter().try_for_each(|key| check_distrust(ledger, change, key))
 }
 
 /// A key that is no longer trusted was in use before, and is not from now on.

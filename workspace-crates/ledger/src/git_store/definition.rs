@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{ObjectType, Oid};
 
+use super::GitStore;
 use crate::entry::ObjectId;
 
 const DEPTH_MAX: usize = 16;
@@ -29,6 +30,14 @@ pub enum DefinitionError {
         /// What is wrong with it.
         cause: &'static str,
     },
+    /// A tree that the repository does not have.
+    #[error(
+        "the repository does not have the rules with the git tree {id}; fetch the branch that they were committed on"
+    )]
+    Unknown {
+        /// The tree.
+        id: ObjectId,
+    },
     /// The git library failed.
     #[error("the id of {path} cannot be computed: {cause}")]
     Git {
@@ -50,6 +59,72 @@ pub fn definition_id(folder: &Path) -> Result<ObjectId, DefinitionError> {
         path: folder.to_owned(),
         cause: format!("{cause}"),
     })
+}
+
+impl GitStore {
+    /// Writes the files of the git tree `id` into `folder`, which has to be empty: the rules as they
+    /// were when an entry pinned them. Reading `folder` back gives the same id.
+    ///
+    /// # Errors
+    /// When the repository has no such tree (it was never committed, or not fetched), it holds
+    /// something else than plain files and folders with plain names, or `folder` cannot be written.
+    pub fn write_definition(&self, id: &ObjectId, folder: &Path) -> Result<(), DefinitionError> {
+        let git = |cause: git2::Error| DefinitionError::Git {
+            path: folder.to_owned(),
+            cause: cause.message().to_owned(),
+        };
+        let oid = Oid::from_str(id.as_str()).map_err(git)?;
+        let tree = self.repository.find_tree(oid);
+        let tree = tree.map_err(|_| DefinitionError::Unknown { id: id.clone() })?;
+        self.write_tree(&tree, folder, DEPTH_MAX)?;
+        let found = definition_id(folder)?;
+        if found == *id { Ok(()) } else { Err(DefinitionError::Unknown { id: id.clone() }) }
+    }
+
+    fn write_tree(
+        &self,
+        tree: &git2::Tree<'_>,
+        folder: &Path,
+        depth_left: usize,
+    ) -> Result<(), DefinitionError> {
+        if depth_left == 0 {
+            return Err(foreign(folder, "is nested too deep"));
+        }
+        let git = |cause: git2::Error| DefinitionError::Git {
+            path: folder.to_owned(),
+            cause: cause.message().to_owned(),
+        };
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| DefinitionError::Io { path, source }
+        };
+        std::fs::create_dir_all(folder).map_err(io(folder))?;
+        for entry in tree {
+            let name = entry.name().map_err(git)?;
+            let path = folder.join(name);
+            if matches!(name, "" | "." | "..") || name.contains(['/', '\\']) {
+                return Err(foreign(&path, "has no plain name"));
+            }
+            match (entry.kind(), entry.filemode_raw()) {
+                (Some(ObjectType::Tree), _) => {
+                    let below = self.repository.find_tree(entry.id()).map_err(git)?;
+                    self.write_tree(&below, &path, depth_left - 1)?;
+                }
+                (Some(ObjectType::Blob), mode @ (0o100_644 | 0o100_755)) => {
+                    let odb = self.repository.odb().map_err(git)?;
+                    let (size_bytes, _) = odb.read_header(entry.id()).map_err(git)?;
+                    if size_bytes as u64 > FILE_BYTES_MAX {
+                        return Err(foreign(&path, "has more than 16 MiB"));
+                    }
+                    let blob = odb.read(entry.id()).map_err(git)?;
+                    std::fs::write(&path, blob.data()).map_err(io(&path))?;
+                    set_executable(&path, mode == 0o100_755).map_err(io(&path))?;
+                }
+                _ => return Err(foreign(&path, "is neither a file nor a folder")),
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Item {
@@ -110,6 +185,18 @@ fn item(path: &Path, depth_left: usize) -> Result<Option<Item>, DefinitionError>
 fn is_executable(metadata: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     metadata.permissions().mode() & 0o100 != 0
+}
+
+#[cfg(unix)]
+fn set_executable(path: &Path, executable: bool) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = if executable { 0o755 } else { 0o644 };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn set_executable(_path: &Path, _executable: bool) -> std::io::Result<()> {
+    Ok(())
 }
 
 #[cfg(not(unix))]

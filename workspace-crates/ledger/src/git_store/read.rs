@@ -15,6 +15,9 @@ use crate::store::{
 /// The mode of a plain file in a git tree; links, programs and submodules have others.
 const PLAIN_FILE: i32 = 0o100_644;
 
+/// Git itself writes no such tree; other readers of it would take the other file.
+const TWICE: &str = "is there twice";
+
 /// How deep folders of reports are listed.
 const FOLDER_DEPTH_MAX: usize = 16;
 
@@ -52,11 +55,16 @@ impl GitStore {
                 return Err(layout(&path, "is not a plain file"));
             }
             if name == "entry.json" {
-                bytes = Some(self.read_blob(odb, file.id(), &path, ENTRY_BYTES_MAX)?);
+                if bytes.replace(self.read_blob(odb, file.id(), &path, ENTRY_BYTES_MAX)?).is_some()
+                {
+                    return Err(layout(&path, TWICE));
+                }
             } else {
                 let signer = signer_of(&folder, name)?;
                 let text = self.read_blob(odb, file.id(), &path, SIGNATURE_BYTES_MAX)?;
-                signatures.insert(signer, text);
+                if signatures.insert(signer, text).is_some() {
+                    return Err(layout(&path, TWICE));
+                }
             }
         }
         let bytes = bytes.ok_or_else(|| layout(&folder, "has no entry.json"))?;

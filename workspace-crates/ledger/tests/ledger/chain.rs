@@ -16,7 +16,7 @@ fn fault(raw: &[RawEntry]) -> (u64, Fault) {
 }
 
 /// Rewrites one entry with the field at `pointer` set to `value`, and signs it again or not.
-fn altered(raw: &RawEntry, pointer: &str, value: Value) -> Vec<u8> {
+pub fn altered(raw: &RawEntry, pointer: &str, value: Value) -> Vec<u8> {
     let mut statement: Value = serde_json::from_slice(&raw.bytes).unwrap();
     let (parent, field) = pointer.rsplit_once('/').unwrap();
     let parent = statement.pointer_mut(parent).unwrap();
@@ -27,7 +27,7 @@ fn altered(raw: &RawEntry, pointer: &str, value: Value) -> Vec<u8> {
     base::canonical_json(&statement).unwrap()
 }
 
-fn resigned(bytes: Vec<u8>, seq: u64, names: &[&str]) -> RawEntry {
+pub fn resigned(bytes: Vec<u8>, seq: u64, names: &[&str]) -> RawEntry {
     let signature = |name: &&str| {
         let text = signer(name).sign(ledger::LEDGER_NAMESPACE, &bytes).unwrap();
         (id(name), text.into_bytes())
@@ -324,7 +324,10 @@ fn every_kind_needs_its_signers() {
     not_allowed(chain.refusal(waiver(), &["alice", "ci"]));
     let mut next = roles();
     next.version = 2;
-    not_allowed(chain.refusal(RolesChange { roles: next, distrust: Vec::new() }, &["alice", "ci"]));
+    not_allowed(chain.refusal(
+        RolesChange { roles: next, distrust: Vec::new(), proposal: None },
+        &["alice", "ci"],
+    ));
 
     let judged = chain.push(evaluation(), &["ci"]);
     let proposed = chain.push(proposal(judged), &["ci"]);
@@ -362,7 +365,7 @@ fn a_change_of_roles_needs_both_quorums_and_takes_effect_at_once() {
     next.principals.push(principal("dave", ledger::PrincipalKind::Human));
     next.principals.push(principal("erin", ledger::PrincipalKind::Human));
     next.roles.insert("root".to_owned(), role(&["dave", "erin"], 2));
-    let change = RolesChange { roles: next.clone(), distrust: Vec::new() };
+    let change = RolesChange { roles: next.clone(), distrust: Vec::new(), proposal: None };
     // The new ones alone, and the old ones alone, are not enough.
     for some in [["dave", "erin"], ["alice", "bob"]] {
         let error = chain.refusal(change.clone(), &some);
@@ -372,13 +375,19 @@ fn a_change_of_roles_needs_both_quorums_and_takes_effect_at_once() {
     next.version = 3;
     next.principals.retain(|one| one.id != id("ci"));
     next.roles.insert("evaluator".to_owned(), role(&["carol"], 1));
-    chain.push(RolesChange { roles: next.clone(), distrust: Vec::new() }, &["dave", "erin"]);
+    chain.push(
+        RolesChange { roles: next.clone(), distrust: Vec::new(), proposal: None },
+        &["dave", "erin"],
+    );
     // CI has left; its signature does not count any more.
     let error = chain.refusal(event("deploy"), &["ci"]);
     assert!(matches!(*error.fault, Fault::ForeignKey { .. }), "{error}");
 
     next.version = 5;
-    let error = chain.refusal(RolesChange { roles: next, distrust: Vec::new() }, &["dave", "erin"]);
+    let error = chain.refusal(
+        RolesChange { roles: next, distrust: Vec::new(), proposal: None },
+        &["dave", "erin"],
+    );
     assert!(matches!(*error.fault, Fault::RolesVersion { expected: 4, found: 5 }), "{error}");
 }
 

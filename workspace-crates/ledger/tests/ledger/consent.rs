@@ -1,7 +1,7 @@
 //! Who has to agree before a phase moves, and what a key that is no longer trusted leaves behind.
 
 use base::{Digest, Duration};
-use ledger::body::{Advance, Distrust, RolesChange, Withdraw};
+use ledger::body::{self, Advance, Distrust, ProposedTransition, RolesChange, Withdraw};
 use ledger::chain::{Aside, Consent, Fault, Lapse};
 use ledger::{Policy, Signer as _};
 
@@ -23,13 +23,15 @@ impl Proposed {
     fn by(judge: &str, operator: &str) -> Self {
         let mut chain = Chain::new();
         let judged = chain.push(evaluation(), &[judge]);
-        let proposal = Self::proposal_of(judged, operator);
+        let proposal = Self::operated_by(judged, operator);
         let proposal = chain.push(proposal, &["ci"]);
         Self { chain, judged, proposal }
     }
 
-    fn proposal_of(judged: Digest, operator: &str) -> ledger::body::Proposal {
-        ledger::body::Proposal { operator: id(operator), ..proposal(judged) }
+    fn operated_by(judged: Digest, operator: &str) -> ledger::body::Proposal {
+        let operator = id(operator);
+        let moved = ProposedTransition { operator, ..transition(judged) };
+        proposal_of(body::Proposed::Transition(moved))
     }
 
     fn approve(mut self, names: &[&str]) -> Self {
@@ -125,7 +127,7 @@ fn a_proposal_lapses_with_its_time_a_newer_evaluation_or_other_roles() {
     let mut changed = Proposed::new().approve(&["alice", "bob"]);
     let mut next = roles();
     next.version = 2;
-    let change = RolesChange { roles: next, distrust: Vec::new() };
+    let change = RolesChange { roles: next, distrust: Vec::new(), proposal: None };
     changed.chain.push(change, &["alice", "bob"]);
     let refusal = changed.refusal();
     assert!(matches!(refusal, Fault::Lapsed { lapse: Lapse::OtherRoles(5) }), "{refusal}");
@@ -186,7 +188,7 @@ fn what_a_stolen_key_signed_no_longer_counts_and_its_advance_has_to_be_revoked()
     proposed.chain.push(proposed.advance(), &["ci"]);
     let (next, fingerprint) = replaced();
     let distrust = vec![Distrust { fingerprint, last_trusted: stolen - 1 }];
-    proposed.chain.push(RolesChange { roles: next, distrust }, &["alice", "bob"]);
+    proposed.chain.push(RolesChange { roles: next, distrust, proposal: None }, &["alice", "bob"]);
     let view = proposed.chain.view();
     assert!(view.is_void(stolen) && !view.is_void(stolen - 1));
     assert_eq!(view.unrevoked_voids().into_iter().collect::<Vec<_>>(), [stolen]);
@@ -211,7 +213,7 @@ fn nothing_rests_on_what_no_longer_counts() {
     let mut chain = proposed.chain.clone();
     let (next, fingerprint) = replaced();
     let distrust = vec![Distrust { fingerprint, last_trusted: 0 }];
-    chain.push(RolesChange { roles: next, distrust }, &["alice", "bob"]);
+    chain.push(RolesChange { roles: next, distrust, proposal: None }, &["alice", "bob"]);
     assert_eq!(chain.view().consent(&proposed.proposal, start()), None);
     let again = ledger::body::Proposal { roles_version: 2, ..proposal(proposed.judged) };
     let bodies: [ledger::Body; 3] =
@@ -228,7 +230,7 @@ fn distrust_names_a_key_that_signed_and_is_gone_and_never_undoes_roles() {
     let (next, fingerprint) = replaced();
     let refusal = |roles: &ledger::Roles, fingerprint: &str, last_trusted| {
         let distrust = vec![Distrust { fingerprint: fingerprint.to_owned(), last_trusted }];
-        let change = RolesChange { roles: roles.clone(), distrust };
+        let change = RolesChange { roles: roles.clone(), distrust, proposal: None };
         chain.refusal(change, &["alice", "bob"]).to_string()
     };
     assert!(refusal(&next, &fingerprint, 0).contains("never signed here"));
@@ -238,7 +240,10 @@ fn distrust_names_a_key_that_signed_and_is_gone_and_never_undoes_roles() {
     let mut chain = Chain::new();
     let mut second = roles();
     second.version = 2;
-    chain.push(RolesChange { roles: second, distrust: Vec::new() }, &["alice", "bob"]);
+    chain.push(
+        RolesChange { roles: second, distrust: Vec::new(), proposal: None },
+        &["alice", "bob"],
+    );
     let mut third = roles();
     third.version = 3;
     third.principals.retain(|one| one.id != id("alice"));
@@ -246,6 +251,7 @@ fn distrust_names_a_key_that_signed_and_is_gone_and_never_undoes_roles() {
         role.of.retain(|one| *one != id("alice"));
     }
     let distrust = vec![Distrust { fingerprint: alice, last_trusted: 0 }];
-    let error = chain.refusal(RolesChange { roles: third, distrust }, &["bob", "carol"]);
+    let error =
+        chain.refusal(RolesChange { roles: third, distrust, proposal: None }, &["bob", "carol"]);
     assert!(error.to_string().contains("entry 000001 set roles"), "{error}");
 }

@@ -15,6 +15,7 @@ fn statement() -> Vec<u8> {
             version: [("phasegate".to_owned(), "0.1.0".to_owned())].into(),
         },
         time_verified: start(),
+        valid_until: None,
         resource_uri: "urn:phasegate:testnet:2026-W02".to_owned(),
         policy: VsaPolicy::sha256("pipeline/testnet.toml", Digest::of(b"policy")),
         input_attestations: Vec::new(),

@@ -2,7 +2,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ledger::keys::generate_ed25519;
-use ledger::{Error, Ledger, MemoryStore, Signer as _, SigningError, SshKeySigner};
+use ledger::{
+    Error, Ledger, MemoryStore, OwnerError, Signer as _, SigningError, SshKeySigner,
+};
 
 use crate::world::*;
 
@@ -18,8 +20,8 @@ fn a_private_key_file_signs_like_the_key_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     let pair = generate_ed25519(Some(seed("ci"))).unwrap();
     let path = key_file(folder.path(), &pair.private_openssh, 0o600);
-    let from_file =
-        SshKeySigner::from_file(id("ci"), &path).unwrap().checked_against(&roles()).unwrap();
+    let from_file = SshKeySigner::from_file(id("ci"), &path).unwrap();
+    assert_eq!(roles().check_owner(&from_file), Ok(()));
     let sign = |signer: &SshKeySigner| signer.sign("namespace", b"bytes").unwrap();
     assert_eq!(sign(&from_file), sign(&signer("ci")));
 }
@@ -46,11 +48,11 @@ fn missing_exposed_foreign_and_encrypted_key_files_are_refused() {
 
 #[test]
 fn a_key_that_the_roles_do_not_give_to_the_signer_is_refused() {
-    let checked = |signer: SshKeySigner| signer.checked_against(&roles()).unwrap_err();
-    assert!(matches!(checked(signer("mallory")), SigningError::UnknownKey { .. }));
+    let checked = |signer: SshKeySigner| roles().check_owner(&signer).unwrap_err();
+    assert!(matches!(checked(signer("mallory")), OwnerError::UnknownKey { .. }));
     let pair = generate_ed25519(Some(seed("alice"))).unwrap();
     let claimed = SshKeySigner::from_openssh(id("bob"), &pair.private_openssh).unwrap();
-    let SigningError::OtherPrincipal { owner, .. } = checked(claimed) else { panic!() };
+    let OwnerError::OtherPrincipal { owner, .. } = checked(claimed) else { panic!() };
     assert_eq!(owner, id("alice"));
 }
 

@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 
 use ledger::keys::PublicKey;
 use ledger::sshsig::{SignatureError, sign_detached, verify_detached};
-use ledger::{REPORT_NAMESPACE, Signer as _, SigningError, SshKeySigner, SshKeygenSigner};
+use ledger::{
+    OwnerError, REPORT_NAMESPACE, Signer as _, SigningError, SshKeySigner, SshKeygenSigner,
+};
 
 use crate::world::*;
 
@@ -182,8 +184,8 @@ fn a_key_with_a_passphrase_signs_through_the_agent() {
     let armored = signer.sign(REPORT_NAMESPACE, b"bytes").unwrap();
     let keys = [signer.public_key().clone()];
     assert!(verify_detached(&keys, REPORT_NAMESPACE, b"bytes", armored.as_bytes()).is_ok());
-    let error = signer.checked_against(&roles()).unwrap_err();
-    assert!(matches!(error, SigningError::UnknownKey { .. }), "{error}");
+    let error = roles().check_owner(&signer).unwrap_err();
+    assert!(matches!(error, OwnerError::UnknownKey { .. }), "{error}");
 }
 
 #[test]

@@ -142,22 +142,36 @@ pub fn evaluation() -> Evaluation {
         at: start(),
         week: "2026-W02".to_owned(),
         document: Digest::of(b"document"),
+        inputs: Digest::of(b"inputs"),
         verdicts: BTreeMap::from([("phase-1/internal".to_owned(), VerdictKind::Advance)]),
     }
 }
 
 pub fn proposal(evaluation: Digest) -> Proposal {
-    Proposal {
+    proposal_of(Proposed::Transition(transition(evaluation)))
+}
+
+pub fn proposal_of(what: Proposed) -> Proposal {
+    Proposal { what, roles_version: 1, expires: start() + Duration::from_hours(24 * 7) }
+}
+
+pub fn transition(evaluation: Digest) -> ProposedTransition {
+    ProposedTransition {
         phase: "phase-1".parse().unwrap(),
         track: base::Track::Internal,
         from: "soaking".to_owned(),
         to: "released".to_owned(),
         evaluation,
         policy: Digest::of(b"policy"),
-        roles_version: 1,
         operator: id("ci"),
-        expires: start() + Duration::from_hours(24 * 7),
     }
+}
+
+/// The roles as version 2 of them, as `change` leaves them.
+pub fn next_roles(change: impl FnOnce(&mut Roles)) -> RolesChange {
+    let mut roles = Roles { version: 2, ..roles() };
+    change(&mut roles);
+    RolesChange { roles, distrust: Vec::new(), proposal: None }
 }
 
 pub fn approval(proposal: Digest, name: &str) -> Approval {
@@ -177,6 +191,7 @@ pub fn waiver() -> Waiver {
         reason: "The load generator is known to be broken.".to_owned(),
         expires: start() + Duration::from_hours(24 * 20),
         names: vec!["alice".to_owned()],
+        proposal: None,
     }
 }
 
@@ -230,9 +245,7 @@ pub fn every_kind() -> Chain {
     chain.push(carried_out(proposed, advance(2, judged)), &["ci"]);
     chain.push(hold(2, judged), &["ci"]);
     chain.push(reset(vec![9]), &["carol"]);
-    let mut next = roles();
-    next.version = 2;
-    chain.push(RolesChange { roles: next, distrust: Vec::new() }, &["alice", "carol"]);
+    chain.push(next_roles(|_| {}), &["alice", "carol"]);
     chain.push(event("announce"), &["ci"]);
     chain
 }

@@ -11,5 +11,6 @@ pub mod query;
 pub mod reference;
 pub mod rehearse;
 pub mod report;
+pub mod roles;
 pub mod samples;
 pub mod serve_samples;

@@ -1,5 +1,8 @@
 //! `phase`: where phases stand and why; move them; do what is due.
 
+pub mod agree;
+pub mod waive;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -18,6 +21,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Format, print, print_json, say, table};
 use crate::progress::line;
+use crate::proposals::Open;
 use crate::queries::origin::Rehearsed;
 use crate::session::{self, Session};
 use crate::world::{self, World};
@@ -77,6 +81,26 @@ pub enum Command {
         #[arg(long)]
         reason: String,
     },
+    /// Propose the advance that the newest evaluation allows
+    #[command(after_help = "Example:
+  cargo xtask phase propose phase-1")]
+    Propose(agree::ProposeArgs),
+    /// Approve a proposal, after judging again what it rests on
+    #[command(after_help = "Examples:
+  cargo xtask phase approve
+  cargo xtask phase approve 41 --as alice --key ~/.ssh/id_ed25519_sk
+  cargo xtask phase approve 41 --bundle 2026-W03.tar
+  cargo xtask phase approve 41 --role partner --statement onboarded --without-recompute")]
+    Approve(agree::ApproveArgs),
+    /// Take your approval of a proposal back
+    #[command(after_help = "Example:
+  cargo xtask phase withdraw 41")]
+    Withdraw(agree::WithdrawArgs),
+    /// Except one gate, for what runs now, until a date
+    #[command(after_help = "Example:
+  cargo xtask phase waive phase-1/throughput --until 7d --name bob \\
+    --reason 'The load generator stopped on Saturday; the network did not.'")]
+    Waive(waive::Args),
     /// Do everything that is due, each thing exactly once
     #[command(after_help = "Example, from a timer:
   cargo xtask phase tick")]
@@ -95,6 +119,10 @@ pub fn run(world: &World, command: &Command) -> Outcome {
         Command::Evaluate { at, dry_run, format } => evaluate(world, *at, *dry_run, *format),
         Command::Advance { phase } => advance(world, phase),
         Command::Reset { phase, to, reason } => reset(world, phase, to.as_ref(), reason),
+        Command::Propose(args) => agree::propose(world, args),
+        Command::Approve(args) => agree::approve(world, args),
+        Command::Withdraw(args) => agree::withdraw(world, args),
+        Command::Waive(args) => waive::run(world, args),
         Command::Tick => tick(world),
         Command::Run => daemon(world),
     }
@@ -142,8 +170,7 @@ impl Reading {
     fn of(world: &World, ledger: Ledger<GitStore>, overrides: &Overrides) -> Result<Self, Failure> {
         let definitions = world.definitions(overrides)?;
         let pipeline = world::pipeline(&definitions, Some(ledger.view().pipeline()))?;
-        let entries = ledger.view().iter().map(|verified| (&verified.entry, verified.digest));
-        let state = State::fold(pipeline, entries);
+        let state = State::of(pipeline, ledger.view());
         let pipeline = pipeline.id.clone();
         Ok(Self { definitions, ledger, pipeline, state })
     }
@@ -172,9 +199,12 @@ fn status(world: &World, only: Option<&PhaseId>, format: Format) -> Outcome {
         .filter(|phase| only.is_none_or(|only| *only == phase.id))
         .map(|phase| phase_status(&reading.state, phase, &calendar, now))
         .collect();
+    let view = reading.ledger.view();
+    let open = Open::all(view, now.max(view.last().entry.time));
     if format == Format::Json {
+        let proposals: Vec<_> = open.iter().map(Open::shown).collect();
         return print_json(&serde_json::json!({
-            "pipeline": reading.pipeline, "at": now, "solo": reading.ledger.view().is_solo(),
+            "proposals": proposals, "pipeline": reading.pipeline, "at": now, "solo": reading.ledger.view().is_solo(),
             "ledger": { "entries": reading.ledger.view().len(), "head": reading.ledger.view().last().digest },
             "phases": all,
         }));
@@ -199,6 +229,9 @@ fn status(world: &World, only: Option<&PhaseId>, format: Format) -> Outcome {
         for reason in &one.held {
             print(&format!("  {}\n", diagnostics::render::escape(reason)))?;
         }
+    }
+    for one in &open {
+        print(&format!("\nProposed: {}\n", diagnostics::render::escape(&one.line())))?;
     }
     if reading.ledger.view().is_solo() {
         say("One person signs alone here (policy `solo`).");

@@ -78,7 +78,8 @@ struct Printed<'a> {
 /// Rehearses a programme; [`Exit::Held`] when it does not ship.
 pub fn run(world: &World, args: &Args) -> Outcome {
     let clock = Clock::now();
-    let definitions = world.definitions(&Overrides::from(&args.changes))?;
+    let overrides = Overrides::from(&args.changes);
+    let definitions = world.definitions(&overrides)?;
     let pipeline = world::pipeline(&definitions, Some(&args.pipeline))?;
     let rehearsal = pipeline.rehearsal.as_ref().ok_or_else(|| {
         Failure::new(Exit::Definition, format!("`{}` has no `[rehearsal]`", pipeline.id))
@@ -116,6 +117,7 @@ pub fn run(world: &World, args: &Args) -> Outcome {
         faults: planned,
         watch_after_soak: Some(WATCH_AFTER_SOAK),
         publish: Some(out.join("reports")),
+        overrides,
         note: NOTE.to_owned(),
     };
     let mut engine = Engine::new(setup, ledger);
@@ -256,8 +258,6 @@ fn open_ledger(
     let root = roles.roles.get("root").map(|role| role.of.clone()).unwrap_or_default();
     let signers: Vec<&dyn Signer> =
         root.iter().filter_map(|id| keys.signers.get(id).map(|key| key as &dyn Signer)).collect();
-    let files =
-        BTreeMap::from([("allowed_signers".to_owned(), roles.allowed_signers().into_bytes())]);
     let genesis = ledger::body::Genesis {
         pipeline: pipeline.id.clone(),
         roles,
@@ -266,7 +266,7 @@ fn open_ledger(
     let network = NetworkId::new(pipeline.id.as_str())
         .map_err(|error| Failure::new(Exit::Definition, error))?;
     let draft = Draft::new(start, pins.clone(), genesis);
-    Ok(Ledger::create(store, network, draft, &signers, files)?)
+    Ok(Ledger::create(store, network, draft, &signers, BTreeMap::new())?)
 }
 
 /// The pages of the reports that were written, in order of their weeks.

@@ -1,30 +1,30 @@
 //! `report`: build, verify and publish reports.
 
+mod bundle;
+mod check;
+mod heads;
+pub mod recompute;
+mod split;
+mod verify;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use base::{Digest, Instant, VerdictKind};
+use base::{Instant, VerdictKind};
 use clap::Subcommand;
 use definition::Pipeline;
-use ledger::keys::PublicKey;
-use ledger::statement::Statement;
-use ledger::vsa::{VSA_PREDICATE_TYPE, VerificationSummary};
-use ledger::{Expectations, GitStore, Ledger, LedgerStore, REPORT_NAMESPACE, Roles};
+use ledger::LedgerStore;
 use serde::Deserialize;
 
+use self::check::STATEMENT;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::output::{print, say};
+use crate::material::{Material, Where, Which};
+use crate::output::{Format, print};
 use crate::session::Session;
 use crate::world::{Global, World};
 
-/// The statement of a report, and its signature.
-const STATEMENT: &str = "statement.json";
-const SIGNATURE: &str = "statement.json.sig";
-/// A statement larger than this is not read.
-const STATEMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
-
-/// Build, verify and publish reports
+/// Build, verify, recompute and publish reports
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build and sign the report of the newest evaluation
@@ -35,20 +35,43 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Verify a ledger, and a report against it: chain, signatures, roles, digests
+    /// Verify a ledger, and a report against it: chain, signatures, roles, digests, freshness
     #[command(after_help = "Examples:
   cargo xtask report verify
   cargo xtask report verify rehearsal/reports/2026-W03 --ledger rehearsal/ledger.git
-  cargo xtask report verify --genesis 3b0c…")]
-    Verify {
-        /// The folder of a report; without it only the ledger is verified
-        report: Option<PathBuf>,
-        /// The repository with the ledger [default: this one]
-        #[arg(long, value_name = "REPOSITORY")]
-        ledger: Option<PathBuf>,
-        /// Digest of the genesis entry, as published out of band
-        #[arg(long, value_name = "SHA256")]
-        genesis: Option<Digest>,
+  cargo xtask report verify 2026-W03.tar --genesis 3b0c… --remember heads.json
+  cargo xtask report verify --ledger mine --against theirs")]
+    Verify(verify::Args),
+    /// Judge again what was judged, from evidence alone, and compare the bytes
+    #[command(after_help = "Examples:
+  cargo xtask report recompute
+  cargo xtask report recompute 2026-W03.tar
+  cargo xtask report recompute --rehearsal rehearsal --all")]
+    Recompute {
+        #[command(flatten)]
+        from: Where,
+        #[command(flatten)]
+        which: Which,
+        /// Judge every evaluation of the ledger again
+        #[arg(long, conflicts_with_all = ["week", "entry", "bundle"])]
+        all: bool,
+        /// How it is printed
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Write a ledger, the evidence of one evaluation and the rules to one file, for offline use
+    #[command(after_help = "Examples:
+  cargo xtask report bundle --out 2026-W03.tar --week 2026-W03
+  cargo xtask report bundle --out newest.tar --rehearsal rehearsal")]
+    Bundle {
+        /// The file that is written
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// The folder of a rehearsal [default: this repository]
+        #[arg(long, value_name = "DIR")]
+        rehearsal: Option<PathBuf>,
+        #[command(flatten)]
+        which: Which,
     },
     /// Write every report of the ledger, and an index page, as a site
     #[command(after_help = "Example:
@@ -65,12 +88,14 @@ pub fn run(global: &Global, command: &Command) -> Outcome {
     match command {
         Command::Build { out } => build(&World::find(global)?, out),
         Command::Site { out } => site(&World::find(global)?, out),
-        Command::Verify { report, ledger, genesis } => {
-            let repository = match ledger {
-                Some(path) => path.clone(),
-                None => World::find(global)?.root,
-            };
-            verify(report.as_deref(), &repository, *genesis)
+        Command::Verify(args) => verify::run(|| World::find(global), args),
+        Command::Recompute { from, which, all, format } => {
+            let material = Material::open(from, || World::find(global))?;
+            recompute::run(&material, which, *all, *format)
+        }
+        Command::Bundle { out, rehearsal, which } => {
+            let from = Where { bundle: None, rehearsal: rehearsal.clone() };
+            bundle::run(&Material::open(&from, || World::find(global))?, which, out)
         }
     }
 }
@@ -89,119 +114,6 @@ fn build(world: &World, out: &Path) -> Outcome {
         print(&format!("{}\n", out.join(name).display()))?;
     }
     Ok(Exit::Done)
-}
-
-fn verify(report: Option<&Path>, repository: &Path, genesis: Option<Digest>) -> Outcome {
-    let expected = Expectations { genesis, ..Expectations::default() };
-    let store = GitStore::open(repository)?;
-    let ledger = Ledger::open(store, &expected).map_err(|error| match error {
-        ledger::Error::Empty => Failure::new(
-            Exit::Ledger,
-            format!("{} has no ledger (branch `phase-ledger`)", repository.display()),
-        )
-        .hint("Fetch it: `git fetch origin phase-ledger:phase-ledger`, or name it with --ledger."),
-        error => Failure::of(Exit::NotVerified, &error).hint(
-            "Fetch the branch again from where it is published, and compare the genesis digest.",
-        ),
-    })?;
-    let view = ledger.view();
-    print(&format!(
-        "ledger    {} entries verify, genesis {}, head {}\n",
-        view.len(),
-        view.genesis().digest,
-        view.last().digest
-    ))?;
-    if view.is_solo() {
-        say("One person signs alone in this ledger (policy `solo`).");
-    }
-    if let Some(folder) = report {
-        verify_report(folder, view.roles())?;
-        verify_published(folder, &ledger)?;
-    }
-    Ok(Exit::Done)
-}
-
-/// The signature is by a member of `evaluator`, and every file is what the statement says.
-fn verify_report(folder: &Path, roles: &Roles) -> Result<(), Failure> {
-    let statement = read(&folder.join(STATEMENT))?;
-    let signature = read(&folder.join(SIGNATURE))?;
-    let refuse = |why: String| Failure::new(Exit::NotVerified, why);
-    let (signer, _) = keys_of(roles, "evaluator")
-        .into_iter()
-        .find(|(_, key)| {
-            let keys = std::slice::from_ref(key);
-            ledger::sshsig::verify_detached(keys, REPORT_NAMESPACE, &statement, &signature).is_ok()
-        })
-        .ok_or_else(|| {
-            refuse(format!("{} is not signed by an evaluator of this ledger", folder.display()))
-                .hint("It was altered, or made by somebody else, or belongs to another ledger.")
-        })?;
-    let parsed: Statement<VerificationSummary> =
-        ledger::parse_strict(&statement, STATEMENT_BYTES_MAX as usize)
-            .map_err(|error| refuse(format!("{STATEMENT} is not a statement: {error}")))?;
-    parsed.check(VSA_PREDICATE_TYPE).map_err(|error| refuse(error.to_string()))?;
-    for subject in &parsed.subject {
-        let name = subject.name.as_deref().unwrap_or_default();
-        // The name comes from a file that somebody sent: it must be a plain file name.
-        if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
-            return Err(refuse(format!("`{name}` is not the name of a report's file")));
-        }
-        let path = folder.join(name);
-        let bytes = std::fs::read(&path).map_err(|error| Failure::file("read", &path, &error))?;
-        let found = Digest::of(&bytes).to_string();
-        if subject.digest.get("sha256") != Some(&found) {
-            return Err(refuse(format!("{} is not what was signed", path.display()))
-                .hint("Fetch the report again."));
-        }
-        print(&format!("file      {name} is what was signed\n"))?;
-    }
-    let result = match parsed.predicate.verification_result {
-        ledger::vsa::VerificationResult::Passed => "PASSED",
-        ledger::vsa::VerificationResult::Failed => "FAILED",
-    };
-    print(&format!(
-        "statement {} {result}, judged at {}, signed by {signer}\n",
-        parsed.predicate.resource_uri, parsed.predicate.time_verified
-    ))?;
-    Ok(())
-}
-
-/// The ledger announced a report with exactly these files.
-fn verify_published<S: LedgerStore>(folder: &Path, ledger: &Ledger<S>) -> Result<(), Failure> {
-    let digest = Digest::of(&read(&folder.join(STATEMENT))?).to_string();
-    let announced = ledger.view().iter().find(|verified| match &verified.entry.body {
-        ledger::Body::Event(event) => event.detail["files"][STATEMENT] == digest.as_str(),
-        _ => false,
-    });
-    match announced {
-        Some(verified) => {
-            print(&format!(
-                "published in entry {} at {}\n",
-                verified.entry.seq, verified.entry.time
-            ))?;
-        }
-        None => say("The ledger has not announced this report; it is signed but not published."),
-    }
-    Ok(())
-}
-
-fn keys_of(roles: &Roles, role: &str) -> Vec<(String, PublicKey)> {
-    let members = roles.roles.get(role).map(|role| role.of.as_slice()).unwrap_or_default();
-    let principals = members.iter().filter_map(|id| roles.principal(id));
-    principals
-        .flat_map(|principal| {
-            let keys = principal.keys.iter().filter_map(|key| PublicKey::parse(key).ok());
-            keys.map(|key| (principal.id.to_string(), key))
-        })
-        .collect()
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let size = std::fs::metadata(path).map_err(|error| Failure::file("read", path, &error))?.len();
-    if size > STATEMENT_BYTES_MAX {
-        return Err(Failure::new(Exit::NotVerified, format!("{} is too large", path.display())));
-    }
-    std::fs::read(path).map_err(|error| Failure::file("read", path, &error))
 }
 
 fn site(world: &World, out: &Path) -> Outcome {

@@ -246,14 +246,13 @@ impl Genesis {
 
     /// Begins the ledger with this entry.
     pub fn begin(&self, world: &World) -> Result<Digest, Failure> {
-        let allowed = self.roles.allowed_signers().into_bytes();
         let new = NewAppend {
             seq: self.entry.seq,
             time: self.entry.time,
             summary: self.entry.summary(),
             entry: self.bytes.clone(),
             signatures: self.signatures.clone(),
-            files: BTreeMap::from([("allowed_signers".to_owned(), allowed)]),
+            files: BTreeMap::new(),
         };
         let ledger = Ledger::begin(store(world)?, &new)?;
         Ok(ledger.view().genesis().digest)

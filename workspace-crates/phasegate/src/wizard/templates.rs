@@ -32,6 +32,7 @@ pub const STAGES: &[Shipped] = shipped![
     "stages/stability/assets/bad/approvals-one-person-twice.json",
     "stages/stability/assets/bad/issues-not-planned.json",
     "stages/stability/assets/bad/node-guide-without-setup.md",
+    "stages/stability/assets/bad/provenance-by-another-key.jsonl",
     "stages/stability/stage.toml",
 ];
 

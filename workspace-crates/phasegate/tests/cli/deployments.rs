@@ -4,10 +4,10 @@ use std::process::Stdio;
 
 use crate::support::{Answer, Repository};
 
-const ID: &str = "small.internal.1";
+pub const ID: &str = "small.internal.1";
 
 /// A repository whose networks are gone at the end of the test, whatever happens.
-struct Guarded(Repository);
+pub struct Guarded(pub Repository);
 
 impl Drop for Guarded {
     fn drop(&mut self) {
@@ -20,15 +20,15 @@ impl Drop for Guarded {
 }
 
 impl Guarded {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(Repository::tiny_with_ledger())
     }
 
-    fn run(&self, arguments: &[&str]) -> Answer {
+    pub fn run(&self, arguments: &[&str]) -> Answer {
         self.0.run(arguments)
     }
 
-    fn up(&self) -> Answer {
+    pub fn up(&self) -> Answer {
         self.run(&["deploy", "up", "small", "--time-scale", "4", "--set", "public_soak=6m"])
     }
 
@@ -48,7 +48,7 @@ impl Guarded {
     }
 
     #[track_caller]
-    fn nothing_is_left(&self) {
+    pub fn nothing_is_left(&self) {
         assert_eq!(self.processes(), Vec::<String>::new());
         let folder = self.0.path(".phasegate/deployments");
         let left = std::fs::read_dir(folder).map_or(0, Iterator::count);

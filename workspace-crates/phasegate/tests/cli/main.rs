@@ -6,7 +6,9 @@
     reason = "helpers of tests may do what tests may"
 )]
 
+mod agreeing;
 mod archives;
+mod attestations;
 mod definitions;
 mod deployments;
 mod exit_codes;
@@ -14,6 +16,7 @@ mod help;
 mod init;
 mod ledgers;
 mod queries;
+mod recomputing;
 mod rehearsals;
 mod reports;
 mod serving;

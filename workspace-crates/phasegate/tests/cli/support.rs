@@ -166,9 +166,13 @@ pub fn program(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_phasegate"));
     command.args(arguments).current_dir(folder).stdin(Stdio::null());
     command.env("COLUMNS", "100").env("NO_COLOR", "1");
-    for name in ["RUST_LOG", "PHASEGATE_SIGNING_KEY_FILE", "PHASEGATE_GITHUB_TOKEN_FILE"] {
+    let ours = ["RUST_LOG", "PHASEGATE_SIGNING_KEY_FILE", "PHASEGATE_GITHUB_TOKEN_FILE"];
+    for name in ours.into_iter().chain(["SSH_AUTH_SOCK"]) {
         command.env_remove(name);
     }
+    // The keys and the settings of whoever runs the tests.
+    command.env("HOME", folder).env("GIT_CONFIG_GLOBAL", "/dev/null");
+    command.env("GIT_CONFIG_SYSTEM", "/dev/null");
     command
 }
 

@@ -487,6 +487,7 @@ pub fn held_input<'a>(pipeline: &'a Pipeline, evaluation: &'a Evaluation) -> Inp
         pipeline,
         evaluation,
         week: "2026-W04".to_owned(),
+        valid_until: Some(at("2026-01-26T18:00:00Z")),
         phases: vec![first, second, third, fourth],
         answers: answers(),
         solo: true,
@@ -508,6 +509,7 @@ pub fn held_input<'a>(pipeline: &'a Pipeline, evaluation: &'a Evaluation) -> Inp
 pub fn advanced_input<'a>(pipeline: &'a Pipeline, evaluation: &'a Evaluation) -> Input<'a> {
     let mut input = held_input(pipeline, evaluation);
     input.week = "2026-W03".to_owned();
+    input.valid_until = Some(at("2026-01-19T18:00:00Z"));
     input.answers.clear();
     input.not_known.clear();
     input.timeline.retain(|item| item.at <= at("2026-01-13T15:00:00Z"));

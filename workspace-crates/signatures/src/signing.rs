@@ -11,7 +11,6 @@ use base::PrincipalId;
 use ssh_key::{HashAlg, LineEnding, PrivateKey};
 
 use crate::keys::{KeyError, PublicKey};
-use crate::roles::Roles;
 
 /// Why something could not be signed.
 #[derive(Debug, thiserror::Error)]
@@ -61,24 +60,6 @@ pub enum SigningError {
         /// Why.
         #[source]
         source: KeyError,
-    },
-    /// The roles do not know the key.
-    #[error(
-        "no principal of the roles has the key {fingerprint}; add it to the roles, or use a key that they hold"
-    )]
-    UnknownKey {
-        /// The key's fingerprint.
-        fingerprint: String,
-    },
-    /// The roles give the key to somebody else.
-    #[error("the key {fingerprint} belongs to `{owner}`, not to `{claimed}`; sign as `{owner}`")]
-    OtherPrincipal {
-        /// The key's fingerprint.
-        fingerprint: String,
-        /// Whose it is.
-        owner: PrincipalId,
-        /// Who was to sign with it.
-        claimed: PrincipalId,
     },
     /// The key cannot make bare Ed25519 signatures.
     #[error(
@@ -171,35 +152,8 @@ impl SshKeySigner {
         Ok(Self { principal, key, public })
     }
 
-    /// Checks that `roles` give this key to this principal; otherwise every entry that it signs
-    /// would be refused later.
-    ///
-    /// # Errors
-    /// When the roles do not hold the key, or give it to somebody else.
-    pub fn checked_against(self, roles: &Roles) -> Result<Self, SigningError> {
-        check_owner(&self.principal, &self.public, roles)?;
-        Ok(self)
-    }
-
     fn failed(&self, cause: impl fmt::Display) -> SigningError {
         SigningError::Failed { principal: self.principal.clone(), cause: cause.to_string() }
-    }
-}
-
-fn check_owner(
-    principal: &PrincipalId,
-    key: &PublicKey,
-    roles: &Roles,
-) -> Result<(), SigningError> {
-    let fingerprint = || key.fingerprint();
-    match roles.owner_of(key) {
-        None => Err(SigningError::UnknownKey { fingerprint: fingerprint() }),
-        Some(owner) if owner != principal => Err(SigningError::OtherPrincipal {
-            fingerprint: fingerprint(),
-            owner: owner.clone(),
-            claimed: principal.clone(),
-        }),
-        Some(_) => Ok(()),
     }
 }
 

@@ -89,7 +89,8 @@ impl PublicKey {
     }
 
     /// What makes two keys the same secret: the bare point or number, whatever wraps it.
-    pub(crate) fn material(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn material(&self) -> Vec<u8> {
         match (&self.point, &self.data) {
             (Some(point), _) => point.as_bytes().to_vec(),
             (None, KeyData::Ecdsa(key)) => key.as_sec1_bytes().to_vec(),

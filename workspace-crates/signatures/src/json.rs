@@ -6,7 +6,7 @@
 use std::fmt;
 
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
+    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 };
 use serde_json::{Map, Number, Value};
 
@@ -45,6 +45,43 @@ pub fn parse_strict<T: DeserializeOwned>(
     let value = StrictValue { depth: 0 }.deserialize(&mut reader)?;
     reader.end()?;
     Ok(serde_json::from_value(value)?)
+}
+
+/// Reads JSON documents that stand one after another, as in JSON lines, with the number of the line
+/// on which each begins.
+///
+/// # Errors
+/// As [`parse_strict`] for any of them; the place in the error counts from the first document.
+pub fn parse_strict_documents(
+    bytes: &[u8],
+    size_bytes_max: usize,
+) -> Result<Vec<(usize, Value)>, JsonError> {
+    if bytes.len() > size_bytes_max {
+        return Err(JsonError::TooLarge { size_bytes: bytes.len(), size_bytes_max });
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes).into_iter::<Strict>();
+    let (mut found, mut line, mut counted) = (Vec::new(), 1, 0);
+    loop {
+        let rest = bytes.get(reader.byte_offset()..).unwrap_or_default();
+        let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let begins = reader.byte_offset() + blank;
+        let passed = bytes.get(counted..begins).unwrap_or_default();
+        line += passed.iter().filter(|byte| **byte == b'\n').count();
+        counted = begins;
+        match reader.next() {
+            None => return Ok(found),
+            Some(document) => found.push((line, document?.0)),
+        }
+    }
+}
+
+/// A value that was read strictly.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        StrictValue { depth: 0 }.deserialize(deserializer).map(Self)
+    }
 }
 
 struct StrictValue {
@@ -127,7 +164,7 @@ impl<'de> serde::de::Visitor<'de> for StrictValue {
 
 #[cfg(test)]
 mod tests {
-    use super::{DEPTH_MAX, parse_strict};
+    use super::{DEPTH_MAX, parse_strict, parse_strict_documents};
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -155,6 +192,28 @@ mod tests {
         assert!(refusal(&format!("\"{}\"", "x".repeat(1_000))).contains("at most 1000"));
         assert!(refusal("{} {}").contains("trailing"));
         assert!(refusal("1e999").contains("out of range"));
+    }
+
+    #[test]
+    fn documents_in_a_row_are_read_with_their_lines() {
+        let text = "\n{\"a\": 1}\n\n{\n\"b\": [2,\n3]}  {}\n";
+        let found = parse_strict_documents(text.as_bytes(), 1_000).unwrap();
+        let lines: Vec<usize> = found.iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [2, 4, 6]);
+        assert_eq!(found[1].1["b"][1], 3);
+        assert!(parse_strict_documents(b" \n", 1_000).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_bad_document_in_a_row_is_told_with_its_place() {
+        let refusal =
+            |text: &str| parse_strict_documents(text.as_bytes(), 40).unwrap_err().to_string();
+        assert_eq!(
+            refusal("{}\n{\"a\":1,\"a\":2}"),
+            "the key `a` is repeated in one object at line 2 column 13"
+        );
+        assert!(refusal("{}\n{").contains("at line 2"), "{}", refusal("{}\n{"));
+        assert!(refusal(&"{}".repeat(21)).contains("at most 40"));
     }
 
     proptest! {

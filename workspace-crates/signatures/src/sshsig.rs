@@ -5,7 +5,7 @@
 use ed25519_dalek::Signature as EdSignature;
 use sha2::{Digest as _, Sha256};
 use ssh_key::public::KeyData;
-use ssh_key::{Algorithm, HashAlg, SshSig};
+use ssh_key::{Algorithm, HashAlg, LineEnding, SshSig};
 
 use crate::keys::{KeyError, PublicKey};
 use crate::signing::{Signer, SigningError};
@@ -60,7 +60,7 @@ impl DetachedSignature {
     /// Reads an armored signature.
     ///
     /// # Errors
-    /// When it is too long or malformed.
+    /// When it is too long, malformed, or spelled otherwise than `ssh-keygen` does.
     pub fn parse(armored: &[u8]) -> Result<Self, SignatureError> {
         if armored.len() > SIGNATURE_BYTES_MAX {
             return Err(SignatureError::Malformed);
@@ -69,12 +69,22 @@ impl DetachedSignature {
         if sig.version() != SshSig::VERSION || !sig.reserved().is_empty() {
             return Err(SignatureError::Malformed);
         }
-        Ok(Self { sig })
+        // One signature has one spelling, the one of `ssh-keygen`: no two readers can differ.
+        match sig.to_pem(LineEnding::LF) {
+            Ok(spelled) if spelled.as_bytes() == armored => Ok(Self { sig }),
+            _ => Err(SignatureError::Malformed),
+        }
     }
 
     /// The key that the signature says it was made by.
-    pub(crate) fn key_data(&self) -> &KeyData {
+    fn key_data(&self) -> &KeyData {
         self.sig.public_key()
+    }
+
+    /// Whether the signature says that it was made by `key`; only [`Self::verify`] shows that it was.
+    #[must_use]
+    pub fn names(&self, key: &PublicKey) -> bool {
+        *self.key_data() == key.data
     }
 
     /// The fingerprint of the key that the signature says it was made by.
@@ -99,7 +109,7 @@ impl DetachedSignature {
                 expected: namespace.to_owned(),
             });
         }
-        if *self.key_data() != key.data {
+        if !self.names(key) {
             return Err(SignatureError::ForeignKey(self.fingerprint()));
         }
         match (&key.data, &key.point) {
@@ -183,7 +193,7 @@ pub fn verify_detached<'k>(
     let signature = DetachedSignature::parse(armored)?;
     let key = keys
         .iter()
-        .find(|key| key.data == *signature.key_data())
+        .find(|key| signature.names(key))
         .ok_or_else(|| SignatureError::ForeignKey(signature.fingerprint()))?;
     signature.verify(key, namespace, bytes)?;
     Ok(key)

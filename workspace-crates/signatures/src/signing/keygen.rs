@@ -5,7 +5,6 @@ use base::PrincipalId;
 
 use super::{Signer, SigningError};
 use crate::keys::PublicKey;
-use crate::roles::Roles;
 use crate::sshsig::verify_detached;
 
 /// Signs through `ssh-keygen -Y sign`: with a key in an agent, on a security key, or in a file with
@@ -43,15 +42,6 @@ impl SshKeygenSigner {
     #[must_use]
     pub fn with_agent(self, socket: &Path) -> Self {
         Self { agent: Some(socket.to_owned()), ..self }
-    }
-
-    /// Checks that `roles` give this key to this principal.
-    ///
-    /// # Errors
-    /// When the roles do not hold the key, or give it to somebody else.
-    pub fn checked_against(self, roles: &Roles) -> Result<Self, SigningError> {
-        super::check_owner(&self.principal, &self.public, roles)?;
-        Ok(self)
     }
 
     fn failed(&self, cause: impl std::fmt::Display) -> SigningError {

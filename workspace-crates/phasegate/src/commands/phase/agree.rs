@@ -1,0 +1,363 @@
+//! `phase propose`, `phase approve`, `phase withdraw`: what leads agree to.
+
+use base::{Digest, Duration, PhaseId, Track, VerdictKind};
+use engine::state::State;
+use ledger::body::{Approval, EvaluationRef, Proposal, Proposed, ProposedTransition, Withdraw};
+use ledger::{Body, Roles};
+
+use crate::bundle::Bundle;
+use crate::commands::report::recompute;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::material::{Material, Where};
+use crate::output::{print, say};
+use crate::people::As;
+use crate::proposals::{self, Open};
+use crate::signed::Book;
+use crate::world::World;
+
+/// A proposal lapses after this, the longest that the ledger allows.
+pub const PROPOSAL_LASTS: Duration = Duration::from_hours(14 * 24);
+
+/// What an approval says when nobody says anything else, after the evaluation was judged again.
+const RECOMPUTED: &str = "I judged the evaluation again from its evidence and got the same bytes.";
+
+/// What `phase propose` is asked.
+#[derive(Debug, clap::Args)]
+pub struct ProposeArgs {
+    /// The phase that is to move
+    phase: PhaseId,
+    #[command(flatten)]
+    signs: As,
+}
+
+/// What `phase approve` is asked.
+#[derive(Debug, clap::Args)]
+pub struct ApproveArgs {
+    /// The proposal: its entry's number, or the beginning of its digest [default: the only one]
+    proposal: Option<String>,
+    #[command(flatten)]
+    signs: As,
+    /// The role in which you approve [default: the role that decides, or the only one you have]
+    #[arg(long)]
+    role: Option<String>,
+    /// What you checked, in your words, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    statement: Option<String>,
+    /// Judge the evaluation again from this bundle, when its evidence is on another machine
+    #[arg(long, value_name = "BUNDLE")]
+    bundle: Option<std::path::PathBuf>,
+    /// Approve although nothing was judged again; say with --statement what you checked instead
+    #[arg(long, requires = "statement", conflicts_with = "bundle")]
+    without_recompute: bool,
+}
+
+/// What `phase withdraw` is asked.
+#[derive(Debug, clap::Args)]
+pub struct WithdrawArgs {
+    /// The proposal: its entry's number, or the beginning of its digest [default: the only one]
+    proposal: Option<String>,
+    #[command(flatten)]
+    signs: As,
+}
+
+/// Proposes the advance that the newest evaluation allows.
+pub fn propose(world: &World, args: &ProposeArgs) -> Outcome {
+    let mut book = Book::open(world)?;
+    let person = args.signs.find(world, &[book.view().roles()])?;
+    let who = person.id().clone();
+    let decide = |book: &Book| {
+        let transition = transition(world, book, &args.phase, &who)?;
+        Ok(Body::from(Proposal {
+            what: Proposed::Transition(transition),
+            roles_version: book.view().roles().version,
+            expires: book.time() + PROPOSAL_LASTS,
+        }))
+    };
+    let digest = book.append(person.signer(), &decide)?;
+    let open = Open::named(book.view(), book.time(), Some(&digest.to_string()))?;
+    say("Proposed. `cargo xtask phase approve` approves it; the weekly job carries it out.");
+    print(&format!("{}\n", open.line()))
+}
+
+/// The advance of `phase` that the newest evaluation allows.
+fn transition(
+    world: &World,
+    book: &Book,
+    phase: &PhaseId,
+    operator: &base::PrincipalId,
+) -> Result<ProposedTransition, Failure> {
+    let refuse = |why: String| {
+        Failure::new(Exit::NotNow, format!("{phase} cannot be proposed: {why}"))
+            .hint("`cargo xtask phase status` says where it stands.")
+    };
+    let reading = super::Reading::open(world)?;
+    let pipeline = reading.pipeline()?;
+    if pipeline.phase(phase).is_none() {
+        return Err(Failure::new(Exit::Usage, format!("the pipeline has no phase `{phase}`")));
+    }
+    if book.view().is_solo() {
+        return Err(refuse("one person decides alone here".to_owned())
+            .hint("`cargo xtask phase advance` judges and moves it at once."));
+    }
+    let state = State::of(pipeline, book.view());
+    let open = engine::decide::open_tracks(&state).into_iter().find(|(open, _)| open == phase);
+    let Some((_, track)) = open else {
+        return Err(refuse(format!("it is {}", state.standing(phase).describe())));
+    };
+    let judged = state.evaluations.last();
+    let Some(judged) = judged else { return Err(refuse("nothing was judged yet".to_owned())) };
+    match engine::state::verdict_of(judged, phase, track) {
+        Some(VerdictKind::Advance) => {}
+        Some(verdict) => {
+            return Err(refuse(format!(
+                "the newest evaluation (entry {}) says {verdict}",
+                judged.seq
+            )));
+        }
+        None => {
+            return Err(refuse(format!(
+                "the newest evaluation (entry {}) did not judge it",
+                judged.seq
+            )));
+        }
+    }
+    let evaluation = EvaluationRef { seq: judged.seq, digest: judged.digest };
+    let proposed = Open::all(book.view(), book.time()).into_iter().find(|open| {
+        open.consent.proposal.what.transition().is_some_and(|one| {
+            one.phase == *phase && one.track == track && one.evaluation == evaluation.digest
+        })
+    });
+    if let Some(open) = proposed {
+        return Err(refuse("it is proposed already".to_owned()).hint(open.line()));
+    }
+    let (from, to) = engine::states(track);
+    Ok(ProposedTransition {
+        phase: phase.clone(),
+        track,
+        from: from.to_owned(),
+        to: to.to_owned(),
+        evaluation: evaluation.digest,
+        policy: pipeline.digest()?,
+        operator: operator_of(book, track, phase).unwrap_or_else(|| operator.clone()),
+    })
+}
+
+/// Who operates the deployment: whoever signed that it was deployed.
+fn operator_of(book: &Book, track: Track, phase: &PhaseId) -> Option<base::PrincipalId> {
+    let mut newest = book.view().iter().rev();
+    let deployed = newest.find(|one| match &one.entry.body {
+        Body::Event(event) => {
+            event.event == "deployed"
+                && event.phase.as_ref() == Some(phase)
+                && event.track == Some(track)
+        }
+        _ => false,
+    })?;
+    deployed.signers.first().cloned()
+}
+
+/// Approves a proposal, after what it rests on was judged again.
+pub fn approve(world: &World, args: &ApproveArgs) -> Outcome {
+    let mut book = Book::open(world)?;
+    let open = Open::named(book.view(), book.time(), args.proposal.as_deref())?;
+    let proposed = open.consent.proposal.what.clone();
+    let mut versions = vec![book.view().roles()];
+    if let Proposed::Roles(change) = &proposed {
+        versions.push(&change.roles);
+    }
+    show(&book, &open)?;
+    let statement = checked(world, &book, &proposed, args)?;
+    let person = args.signs.find(world, &versions)?;
+    let role = role(&versions, &person, &proposed, args.role.as_deref())?;
+    let who = person.id().clone();
+    if open.consent.counted.contains(&who) {
+        return Err(Failure::new(Exit::NotNow, format!("{who} has approved it already")).hint(
+            "One person counts once; others approve it, or `phase withdraw` takes it back.",
+        ));
+    }
+    let digest = open.digest;
+    let decide = |book: &Book| {
+        // What came in between may have made it lapse.
+        Open::named(book.view(), book.time(), Some(&digest.to_string()))?;
+        Ok(Body::from(Approval {
+            proposal: digest,
+            principal: who.clone(),
+            role: role.clone(),
+            statement: statement.clone(),
+        }))
+    };
+    book.append(person.signer(), &decide)?;
+    conclude(&mut book, &person, digest)
+}
+
+/// Carries out what is ready, and says what is still missing.
+pub fn conclude(book: &mut Book, person: &crate::people::Person, proposal: Digest) -> Outcome {
+    if let Ok(open) = Open::named(book.view(), book.time(), Some(&proposal.to_string())) {
+        let is_transition = matches!(open.consent.proposal.what, Proposed::Transition(_));
+        let aside = open.consent.aside.iter().find(|(who, _)| who == person.id());
+        if let Some((who, why)) = aside {
+            say(format!("The approval of {who} is recorded, and does not count: {why}."));
+        }
+        print(&format!("{}\n", open.line()))?;
+        if is_transition && open.consent.is_given() {
+            say(
+                "Enough people agree. The weekly job carries it out at its next tick, or `phase advance` does at once.",
+            );
+        }
+    }
+    // Who only comes with the new roles cannot sign for the ledger yet.
+    if book.view().roles().principal(person.id()).is_some() {
+        book.carry_out(person.signer())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Shows everything that is approved.
+fn show(book: &Book, open: &Open) -> Outcome {
+    let consent = &open.consent;
+    let mut lines = vec![
+        format!("Proposal  {} in entry {}", open.digest, open.seq),
+        format!("          {}", proposals::what(&consent.proposal.what)),
+    ];
+    match &consent.proposal.what {
+        Proposed::Transition(one) => {
+            let judged = book.view().by_digest(&one.evaluation);
+            if let Some(judged) = judged
+                && let Body::Evaluation(evaluation) = &judged.entry.body
+            {
+                let verdicts = evaluation.verdicts.iter();
+                let verdicts: Vec<String> =
+                    verdicts.map(|(track, verdict)| format!("{track}: {verdict}")).collect();
+                lines.push(format!(
+                    "Rests on  the evaluation of {} in entry {}: {}",
+                    evaluation.week,
+                    judged.entry.seq,
+                    verdicts.join(", ")
+                ));
+            }
+            lines.push(format!("Operator  {}, whose approval does not count", one.operator));
+        }
+        Proposed::Waiver(one) => {
+            lines.push(format!("Bears it  {}", one.names.join(", ")));
+            lines.push(format!("Only for  {}", super::waive::scope_text(&one.scope)));
+        }
+        Proposed::Roles(change) => {
+            lines.extend(crate::commands::roles::difference(book.view().roles(), change));
+        }
+    }
+    lines.push(format!("Lapses    {}", consent.proposal.expires));
+    lines.push(format!("So far    {}", proposals::standing(consent)));
+    for line in lines {
+        print(&format!("{}\n", diagnostics::render::escape(&line)))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// What the approval will say. An evaluation is judged again first: a job whose key somebody else
+/// has may have recorded anything.
+fn checked(
+    world: &World,
+    book: &Book,
+    proposed: &Proposed,
+    args: &ApproveArgs,
+) -> Result<String, Failure> {
+    let said = args.statement.clone().filter(|text| !text.trim().is_empty());
+    let Proposed::Transition(transition) = proposed else {
+        return Ok(said.unwrap_or_else(|| "I have read it and agree.".to_owned()));
+    };
+    if args.without_recompute {
+        say("Nothing was judged again (--without-recompute).");
+        return said
+            .ok_or_else(|| Failure::new(Exit::Usage, "say what you checked, with --statement"));
+    }
+    let material = match &args.bundle {
+        Some(path) => Material::of_bundle(&Bundle::read(path)?, &ledger::Expectations::default())?,
+        None => Material::open(&Where::default(), || Ok(world.clone()))?,
+    };
+    let judged = material.ledger.view().by_digest(&transition.evaluation).map(|one| one.entry.seq);
+    let Some(seq) = judged else {
+        return Err(Failure::new(
+            Exit::NotVerified,
+            format!("the bundle does not have the evaluation of {}", book.view().pipeline()),
+        )
+        .hint("Ask for one that was made after the proposal."));
+    };
+    let again = recompute::one(&material, seq).map_err(|failure| Failure {
+        hint: Some("Its evidence is not here. Ask whoever runs the weekly job for `report bundle`, and name the file with --bundle; or say --without-recompute and, with --statement, what you checked instead.".to_owned()),
+        ..failure
+    })?;
+    if !again.is_same() {
+        let first = again.differences.first().map(ToString::to_string).unwrap_or_default();
+        return Err(Failure::new(
+            Exit::NotVerified,
+            format!("the evaluation in entry {seq} does not come out again: {first}"),
+        )
+        .hint("Do not approve it. `cargo xtask report recompute` shows every difference."));
+    }
+    print(&format!("Again     the same bytes came out: {}\n", again.recomputed))?;
+    Ok(said.unwrap_or_else(|| RECOMPUTED.to_owned()))
+}
+
+/// The role in which a person approves.
+fn role(
+    versions: &[&Roles],
+    person: &crate::people::Person,
+    proposed: &Proposed,
+    named: Option<&str>,
+) -> Result<String, Failure> {
+    let own = |role: &str| versions.iter().any(|roles| roles.is_member(role, person.id()));
+    let deciding = proposed.decided_by();
+    if let Some(named) = named {
+        return Ok(named.to_owned());
+    }
+    if own(deciding) {
+        return Ok(deciding.to_owned());
+    }
+    let all = versions.iter().flat_map(|roles| roles.roles.keys());
+    let mut others: Vec<&String> = all.filter(|role| own(role)).collect();
+    others.dedup();
+    match others.as_slice() {
+        [only] => Ok((*only).clone()),
+        _ => Err(Failure::new(
+            Exit::NotNow,
+            format!("{} is no member of `{deciding}`, the role that decides", person.id()),
+        )
+        .hint("Name with --role the role in which you approve.")),
+    }
+}
+
+/// Takes the person's own approval of a proposal back.
+pub fn withdraw(world: &World, args: &WithdrawArgs) -> Outcome {
+    let mut book = Book::open(world)?;
+    let open = Open::named(book.view(), book.time(), args.proposal.as_deref())?;
+    let person = args.signs.find(world, &[book.view().roles()])?;
+    let digest = open.digest;
+    let decide = |book: &Book| {
+        let own = book.view().iter().rev().find(|one| match &one.entry.body {
+            Body::Approval(approval) => {
+                approval.proposal == digest && approval.principal == *person.id()
+            }
+            _ => false,
+        });
+        let withdrawn = |approval: Digest| {
+            book.view().iter().any(|one| match &one.entry.body {
+                Body::Withdraw(withdraw) => withdraw.approval == approval,
+                _ => false,
+            })
+        };
+        match own.filter(|own| !withdrawn(own.digest)) {
+            Some(own) => Ok(Body::from(Withdraw { approval: own.digest })),
+            None => Err(Failure::new(
+                Exit::NotNow,
+                format!("{} has not approved entry {}", person.id(), open.seq),
+            )),
+        }
+    };
+    book.append(person.signer(), &decide)?;
+    say("Withdrawn.");
+    match Open::named(book.view(), book.time(), Some(&digest.to_string())) {
+        Ok(open) => print(&format!("{}\n", open.line())),
+        Err(_) => Ok(Exit::Done),
+    }
+}
