@@ -2,9 +2,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ledger::keys::generate_ed25519;
-use ledger::{
-    Error, Ledger, MemoryStore, OwnerError, Signer as _, SigningError, SshKeySigner,
-};
+use ledger::{Error, Ledger, MemoryStore, OwnerError, Signer as _, SigningError, SshKeySigner};
 
 use crate::world::*;
 
