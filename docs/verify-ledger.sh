@@ -138,7 +138,8 @@ def bodies: {
   approval: { proposal: "digest", principal: "id", role: "text", statement: "text" },
   withdraw: { approval: "digest" },
   waiver: (waiver + { "proposal?": "digest" }),
-  evaluation: { at: "instant", week: "text", document: "digest", verdicts: { "*": "advance|hold|reset" } },
+  evaluation: { at: "instant", week: "text", document: "digest", inputs: "digest",
+    verdicts: { "*": "advance|hold|reset" } },
   advance: (move + judged + { "proposal?": "digest", reason: "text" }),
   hold: (of_track + judged + { reasons: ["text"] }),
   reset: (of_track + { to: "id", reason: "text", revokes: ["u64"] })
@@ -154,9 +155,10 @@ def entry($statement; $bodies):
   (.predicate | .kind as $kind | .body | check($bodies[$kind]; "body of \($kind)")),
   if ._type != "https://in-toto.io/Statement/v1" then error("the statement type is another one")
   elif .predicateType != "https://phasegate.dev/ledger-entry/v1" then error("the predicate type is another one")
-  elif .predicate.evidence != (.predicate.evidence | unique) then error("its evidence is not in ascending order, each once")
+  elif .predicate.evidence != (.predicate.evidence | unique) 
+    then error("its evidence is not in ascending order, each once")
   elif .subject != [
-      (.predicate.pins | { name: "pipeline", digest: { gitTree: .pipeline } }, { name: "stages", digest: { gitTree: .stages } }),
+      (.predicate.pins | ("pipeline", "stages") as $name | { name: $name, digest: { gitTree: .[$name] } }),
       (.predicate.evidence[] | { name: "evidence/\(.)", digest: { sha256: . } })
     ] then error("its subjects are not its pinned rules and its evidence")
   else .predicate end;
@@ -226,7 +228,8 @@ def check_roles($facts):
   | need([.principals[].id] | length == (unique | length); "a principal is listed twice")
   | reduce .principals[] as $one (.; need($one.keys != []; "the principal `\($one.id)` has no key")
       | reduce $one.keys[] as $text (.; ($text | key) as $key
-          | need($key and $facts[$key].material; "a key of `\($one.id)` is not taken: \($facts[$key // ""].fault // "no Ed25519, sk-Ed25519, P-256 or RSA key")")))
+          | ($facts[$key // ""] // { fault: "it is no Ed25519, sk-Ed25519, P-256 or RSA key" }) as $known
+          | need($known.fault == ""; "a key of `\($one.id)` is not taken: \($known.fault)")))
   | need([.principals[].keys[] | $facts[key].material] | length == (unique | length); "one key is listed twice")
   | need(.roles | has("root") and has("lead") and has("evaluator"); "`root`, `lead` and `evaluator` are required")
   | . as $roles
@@ -236,7 +239,8 @@ def check_roles($facts):
       | need($role.threshold >= 1 and $role.threshold <= ($role.of | length); "the threshold of `\($name)` cannot be met")
       | if $name == "root" or $name == "lead" then
           need(all($role.of[]; human($roles)); "only humans decide, and `\($name)` lists another")
-          | need($roles.policy == "solo" or $role.threshold >= 2; "`\($name)` needs one signature only, and the policy is not `solo`")
+          | need($roles.policy == "solo" or $role.threshold >= 2;
+              "`\($name)` needs one signature only, and the policy is not `solo`")
         else . end);
 
 # Everything about one entry in its place; gives the roles and the void entries that follow from it.
@@ -245,12 +249,14 @@ def check_entry($all; $place; $facts; $before):
   def is_void: . as $one | $before.void | has($one.seq | tostring);
   def days($count): [.[0] + 86400 * $count, .[1]];
   def expiry($expires; $days): (.entry.time | instant) as $time | ($expires | instant) as $until
-    | need($until > $time and $until <= ($time | days($days)); "it has to expire after its time and at most \($days) days later");
+    | need($until > $time and $until <= ($time | days($days));
+        "it has to expire after its time and at most \($days) days later");
   def plain: del(.proposal) | if .scope.subject then .scope.subject.versions //= {} else . end
     | if .roles then .roles.policy //= "quorum" else . end;
 
   # Places after the last trusted one that a key signed.
-  def signed_by($distrust; $seq): $all[:$seq][] | select(.seq > $distrust.last_trusted and IN(.keys[]; $distrust.fingerprint));
+  def signed_by($lost; $seq):
+    $all[:$seq][] | select(.seq > $lost.last_trusted and IN(.keys[]; $lost.fingerprint));
 
   def check_evaluation($reference): .seq as $seq | $all[$reference.seq] as $found
     | refers($reference.seq < $seq and $found.digest == $reference.digest and $found.entry.kind == "evaluation"
@@ -262,7 +268,8 @@ def check_entry($all; $place; $facts; $before):
     | reduce ($change.distrust // [])[] as $lost (.;
         need(any($change.roles.principals[].keys[]; $facts[key].fingerprint == $lost.fingerprint) | not;
           "the new roles still hold the distrusted key \($lost.fingerprint)")
-        | need(any($all[:$seq][].keys[]; . == $lost.fingerprint); "the distrusted key \($lost.fingerprint) never signed here")
+        | need(any($all[:$seq][].keys[]; . == $lost.fingerprint);
+            "the distrusted key \($lost.fingerprint) never signed here")
         | need(all(signed_by($lost; $seq); .entry.kind != "roles" and .entry.kind != "genesis");
           "the key \($lost.fingerprint) set roles after its last trusted entry"));
 
@@ -278,7 +285,9 @@ def check_entry($all; $place; $facts; $before):
     | [$later[].entry | select(.kind == "withdraw").body.approval] as $withdrawn
     | [$later[] | select(.entry.kind == "approval" and .entry.body.proposal == $digest and .entry.body.role == $role)
         | select(.digest | IN($withdrawn[]) | not) | .entry.body.principal] as $agreeing
-    | (if $sort == "transition" then find($what.evaluation; $now.seq).signers + [$what.operator] else [] end) as $excluded
+    # Who operates or judged does not count.
+    | (if $sort == "transition" then find($what.evaluation; $now.seq).signers + [$what.operator]
+      else [] end) as $excluded
     | [$agreeing[] | select(IN($excluded[]) | not) | select($sort == "roles" or human($before.roles))] as $counted
     | { sort: $sort, what: $what,
         given: ($counted | reach($before.roles; $role) and ($sort != "roles" or reach($what.roles; $role))),
@@ -291,7 +300,8 @@ def check_entry($all; $place; $facts; $before):
   def carries_out($digest; $sort; is_same): consent($digest) as $consent
     | need($consent.sort == $sort and ($consent.what | is_same); "it is not what its proposal proposes")
     | need($consent.lapse | not; "its proposal has lapsed: \($consent.lapse)")
-    | need($consent.given or ($sort == "transition" and $before.roles.policy == "solo"); "its proposal has too few approvals");
+    | need($consent.given or ($sort == "transition" and $before.roles.policy == "solo");
+        "its proposal has too few approvals");
 
   # Advances that no longer count and that no reset has revoked.
   def unrevoked: .seq as $seq | [$all[:$seq][] | select(is_void and .entry.kind == "advance").seq]
@@ -299,7 +309,8 @@ def check_entry($all; $place; $facts; $before):
 
   def check_place: . as $one | $all[.seq - 1] as $last | .entry
     | need(.seq == $one.seq; "its own number is \(.seq); entries were dropped or reordered")
-    | if $one.seq == 0 then need(.kind == "genesis" and (has("ledger") or has("prev") | not); "a ledger starts with a genesis entry")
+    | if $one.seq == 0 then
+        need(.kind == "genesis" and (has("ledger") or has("prev") | not); "a ledger starts with a genesis entry")
       else need(.kind != "genesis"; "a genesis entry stands after the beginning")
         | need(.ledger == $all[0].digest; "it belongs to another ledger")
         | need(.prev == $last.digest; "it does not follow the entry before")
@@ -337,7 +348,8 @@ def check_entry($all; $place; $facts; $before):
             | refers($judged and $judged.entry.kind == "evaluation" and ($judged | is_void | not); "an evaluation") end
       elif $kind == "approval" then find($body.proposal; $seq) as $proposed
         | refers($proposed and $proposed.entry.kind == "proposal"; "the proposal \($body.proposal)")
-        | need(($proposed | is_void | not) or all($one.keys[]; IN($before.roles.principals[].keys[] | $facts[key].fingerprint));
+        | need(($proposed | is_void | not)
+              or all($one.keys[]; IN($before.roles.principals[].keys[] | $facts[key].fingerprint));
             "it is signed by a key that the roles in force do not hold")
         | [$before.roles, $proposed.entry.body.what.roles.roles | select(.)] as $deciding
         | need(any($deciding[]; . as $roles | $body.principal | human($roles) and member($roles; $body.role))
@@ -348,8 +360,9 @@ def check_entry($all; $place; $facts; $before):
       elif $kind == "waiver" then check_waiver($body)
         | if $body.proposal then carries_out($body.proposal; "waiver"; plain == ($body | plain)) else . end
       elif $kind == "evaluation" then
-        need($body.week | test("\\A[0-9]{4}-W(?:0[1-9]|[1-4][0-9]|5[0-3])\\z"); "its week is not written such as 2026-W02")
-        | need(all($body.verdicts | keys[]; split("/") | length == 2 and (.[0] | is_id) and (.[1] | IN("internal", "public")));
+        need($body.week | test("\\A[0-9]{4}-W(?:0[1-9]|[1-4][0-9]|5[0-3])\\z");
+          "its week is not written such as 2026-W02")
+        | need(all($body.verdicts | keys[] / "/"; length == 2 and (.[0] | is_id) and (.[1] | IN("internal", "public")));
           "a verdict is about `<phase>/internal` or `<phase>/public`")
       elif $kind == "advance" then check_evaluation($body.evaluation) | unrevoked as $open
         | need($open == []; "entry \($open[0]) is an advance that no longer counts, and no reset has revoked it")
@@ -357,14 +370,16 @@ def check_entry($all; $place; $facts; $before):
         | if $body.proposal then carries_out($body.proposal; "transition"; .phase == $body.phase and .track == $body.track
             and .from == $body.from and .to == $body.to and .evaluation == $body.evaluation.digest) else . end
       elif $kind == "hold" then check_evaluation($body.evaluation)
-      else reduce $body.revokes[] as $at (.; refers($at < $seq and $all[$at].entry.kind == "advance"; "an advance at entry \($at)")) end;
+      else reduce $body.revokes[] as $at (.;
+        refers($at < $seq and $all[$at].entry.kind == "advance"; "an advance at entry \($at)")) end;
 
   need(.fault | not; .fault)
   | need((.keys | length) == (.signers | length); "not every signature of it counts")
   | check_place as $_ | check_signers as $_ | check_body
   | .seq as $seq | .entry.body as $body
   | if .entry.kind == "genesis" or .entry.kind == "roles" then
-      { roles: $body.roles, void: (reduce (($body.distrust // [])[] as $lost | signed_by($lost; $seq).seq) as $at ($before.void; .["\($at)"] = true)) }
+      { roles: $body.roles, void: (reduce (($body.distrust // [])[] as $lost | signed_by($lost; $seq).seq) as $at
+        ($before.void; .["\($at)"] = true)) }
     else $before end;
 
 # The first entry that breaks a rule, or what there is to say about the ledger.
@@ -373,10 +388,12 @@ def verdict($all; $facts): ($all | places) as $place
       if $one == null then .done = true
       else . as $before | try ($one | check_entry($all; $place; $facts; $before)) catch { why: ., seq: $one.seq } end;
       if .why then "problem\t\(.seq)\t\(.why)", break $done
-      elif .done then "good\t\($all | length)\t\($all[0].digest)\t\($all[-1].digest)\t\(.roles.version)\t\(.roles.policy // "quorum")"
+      elif .done then
+        ["good", ($all | length), $all[0].digest, $all[-1].digest, .roles.version, .roles.policy // "quorum"] | @tsv
       else empty end);
 
-def keys_from($lines): $lines / "\n" | map(select(. != "") / "\t" | { key: .[0], value: { fingerprint: .[1], material: (.[2] | select(. != "")), fault: .[3] } }) | from_entries;
+def keys_from($lines): $lines / "\n" | map(select(. != "") / "\t"
+  | { key: .[0], value: { fingerprint: .[1], material: .[2], fault: .[3] } }) | from_entries;
 JQ
 )
 
@@ -410,10 +427,11 @@ trap 'rm -rf "$work"' EXIT
 
 # Copies the entries of the branch into $work/entries.
 read_branch() {
-  local git=(git --no-replace-objects --git-dir="$1") mode kind oid size path tree
+  local git=(git --no-replace-objects --git-dir="$1") mode kind oid size size_max path tree
   command -v git >/dev/null || { echo "verify-ledger.sh needs git to read a repository; install it" >&2; exit 2; }
   mkdir "$work/entries"
-  "${git[@]}" rev-parse --verify --quiet "$BRANCH^{tree}" >/dev/null || refuse "entry 000000: the repository has no branch phase-ledger"
+  "${git[@]}" rev-parse --verify --quiet "$BRANCH^{tree}" >/dev/null ||
+    refuse "entry 000000: the repository has no branch phase-ledger"
   "${git[@]}" ls-tree -z "$BRANCH" entries >"$work/tree"
   [[ -s $work/tree ]] || return 0
   IFS=$' \t' read -r -d '' mode kind tree path <"$work/tree"
@@ -424,9 +442,11 @@ read_branch() {
     path=${path#*$'\t'}
     if [[ $mode == 040000 && $path =~ ^$NUMBER$ && ! -e $work/entries/$path ]]; then
       mkdir "$work/entries/$path"
-    elif [[ $mode == 100644 && $path =~ ^$NUMBER/$FILE$ && -d $work/entries/${path%/*} && ! -e $work/entries/$path ]]; then
-      [[ $size =~ ^[0-9]+$ && ($path == */entry.json || size -le SIGNATURE_BYTES_MAX) && size -le ENTRY_BYTES_MAX ]] ||
-        refuse "$(printf 'entries/%q is too large' "$path")"
+    elif [[ $mode == 100644 && $path =~ ^$NUMBER/$FILE$ && -d $work/entries/${path%/*} &&
+      ! -e $work/entries/$path ]]; then
+      size_max=$SIGNATURE_BYTES_MAX
+      [[ $path != */entry.json ]] || size_max=$ENTRY_BYTES_MAX
+      [[ $size =~ ^[0-9]+$ && $size -le $size_max ]] || refuse "$(printf 'entries/%q is too large' "$path")"
       : >"$work/entries/$path"
       printf '%s\n' "$oid" >&3
       printf '%s\n' "$path" >>"$work/paths"
@@ -459,7 +479,8 @@ fi
 folders=("$entries"/*)
 count=${#folders[@]}
 for folder in "${folders[@]}"; do
-  [[ -d $folder && ! -L $folder && ${folder##*/} =~ ^$NUMBER$ ]] || refuse "$(printf 'entries/%q is not the folder of an entry' "${folder##*/}")"
+  [[ -d $folder && ! -L $folder && ${folder##*/} =~ ^$NUMBER$ ]] ||
+    refuse "$(printf 'entries/%q is not the folder of an entry' "${folder##*/}")"
   for file in "$folder"/*; do
     [[ -f $file && ! -L $file && ${file##*/} =~ ^$FILE$ ]] ||
       refuse "$(printf 'entries/%q/%q is neither an entry nor a signature' "${folder##*/}" "${file##*/}")"
@@ -540,7 +561,7 @@ key_facts() {
 
 readonly ED25519=7373682d65643235353139 SK_ED25519=736b2d7373682d65643235353139406f70656e7373682e636f6d
 readonly BEGIN='-----BEGIN SSH SIGNATURE-----' END='-----END SSH SIGNATURE-----'
-readonly ARMOR=$'^([A-Za-z0-9+/]{70}\n)*[A-Za-z0-9+/]{0,69}[A-Za-z0-9+/=]\n$|^([A-Za-z0-9+/]{70}\n)*[A-Za-z0-9+/]{1,68}==\n$'
+readonly ARMOR_LINES=$'^([A-Za-z0-9+/=]{70}\n)*[A-Za-z0-9+/=]{1,70}\n$'
 readonly BASE64='^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$'
 # The order of Ed25519's group: the second half of a signature is a smaller number.
 readonly GROUP_ORDER=1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed
@@ -554,8 +575,10 @@ check_spelling() {
   ! IFS= read -r -d '' -n $((SIGNATURE_BYTES_MAX + 1)) text <"$1" || return 0
   body=${text#"$BEGIN"$'\n'}
   body=${body%"$END"$'\n'}
-  [[ $text == "$BEGIN"$'\n'"$body$END"$'\n' && $body =~ $ARMOR && ${body//$'\n'/} =~ $BASE64 ]] || return 0
-  decode "$body" && [[ $hex == 53534853494700000001* ]] && split_fields "${hex:20}" && ((${#field[@]} == 5)) && [[ -z ${field[2]} ]] || return 0
+  [[ $text == "$BEGIN"$'\n'"$body$END"$'\n' && $body =~ $ARMOR_LINES && ${body//$'\n'/} =~ $BASE64 ]] || return 0
+  # `SSHSIG`, version 1, key, namespace, what is reserved and empty, hash, signature.
+  decode "$body" && [[ $hex == 53534853494700000001* ]] && split_fields "${hex:20}" || return 0
+  [[ ${#field[@]} == 5 && -z ${field[2]} ]] || return 0
   key=${field[0]} signature=${field[4]}
   split_fields "$key" || return 0
   case ${field[0]} in
@@ -611,13 +634,16 @@ wait
 
 # ---- The verdict ------------------------------------------------------------------------------
 
-jq -n -r --slurpfile parsed "$work/parsed" --rawfile keys "$work/keys" --rawfile signed "$work/signed" "$SHAPES $KEYS $RULES"'
+jq -n -r --slurpfile parsed "$work/parsed" --rawfile keys "$work/keys" --rawfile signed "$work/signed" \
+  "$SHAPES $KEYS $RULES"'
   (reduce ($signed / "\n" | .[] | select(. != "") / "\t") as [$seq, $key] ({}; .[$seq] += [$key])) as $by
-  | verdict($parsed | map(.keys = $by["\(.seq)"] // []); keys_from($keys))' >"$work/verdict" || refuse "jq failed; nothing was verified"
+  | verdict($parsed | map(.keys = $by["\(.seq)"] // []); keys_from($keys))' \
+  >"$work/verdict" || refuse "jq failed; nothing was verified"
 IFS=$'\t' read -r what one two three version policy <"$work/verdict"
 if [[ $what == problem ]]; then problem "$one" "$two"; fi
 if [[ -s $work/problems ]]; then
-  sort -s -n -k1,1 "$work/problems" | while IFS=$'\t' read -r seq why; do printf 'entry %06d: %s\n' "$seq" "$why"; done >&2
+  sort -s -n -k1,1 "$work/problems" |
+    while IFS=$'\t' read -r seq why; do printf 'entry %06d: %s\n' "$seq" "$why"; done >&2
   exit 1
 fi
 [[ $what == good ]] || refuse "jq failed; nothing was verified"
@@ -634,4 +660,5 @@ if [[ -n $remembered ]]; then
     refuse "$(printf 'entry %06d: it had another digest before: the ledger was rewritten; keep both copies' "$seq")"
 fi
 [[ $policy != solo ]] || policy="solo: one person may decide alone"
-printf '%06d entries verify, genesis %s, head %s, roles version %s (policy %s)\n' "$one" "$two" "$three" "$version" "$policy"
+printf '%06d entries verify, genesis %s, head %s, roles version %s (policy %s)\n' \
+  "$one" "$two" "$three" "$version" "$policy"

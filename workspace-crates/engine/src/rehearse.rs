@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Digest, Duration, Instant, Outcome, PhaseId, PrincipalId, Track};
+use base::{Digest, Duration, Instant, Outcome, PhaseId, PrincipalId, Track, VerdictKind};
 use calendar::PlanPhase;
 use collectors::ScriptedApproval;
 use definition::Side;
 use deployment::Progress;
 use ledger::body::Approval;
+use ledger::roles::LEAD;
 use ledger::{Draft, LedgerStore, Signer};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::gather::Judging;
-use crate::state::{Standing, State};
+use crate::state::{Standing, State, verdict_of};
 use crate::{EngineError, Happening, document};
 
 /// A soak that is not complete when it should be is looked at again after this long.
@@ -101,6 +102,9 @@ impl<S: LedgerStore> Engine<'_, S> {
             self.sign_scripted(rehearsal, &mut signed, now)?;
             self.conclude_watches(&mut looked, now)?;
             self.tick(now)?;
+            if self.agree_as_leads(rehearsal, now)? {
+                self.tick(now)?;
+            }
             for happening in self.take_happenings() {
                 tell(Told::Happened(&happening));
             }
@@ -201,6 +205,54 @@ impl<S: LedgerStore> Engine<'_, S> {
             };
             self.append_signed(now, approval, *signer)?;
         }
+    }
+
+    /// Lets the leads agree to what was judged to pass, where one person does not decide alone:
+    /// nobody is there to do it. Tells whether anything was signed.
+    fn agree_as_leads(
+        &mut self,
+        rehearsal: &Rehearsal<'_>,
+        now: Instant,
+    ) -> Result<bool, EngineError> {
+        let mut signed = false;
+        while let Some((proposal, principal)) = self.next_consent(rehearsal, now) {
+            let Some(signer) = rehearsal.signers.get(&principal) else { break };
+            let approval = Approval {
+                proposal,
+                principal,
+                role: LEAD.to_owned(),
+                statement: "Scripted: this is a rehearsal.".to_owned(),
+            };
+            self.append_signed(self.entry_time(now), approval, *signer)?;
+            signed = true;
+        }
+        Ok(signed)
+    }
+
+    /// A proposal that passed its evaluation and lacks approvals, and a lead who has not given one.
+    fn next_consent(
+        &self,
+        rehearsal: &Rehearsal<'_>,
+        now: Instant,
+    ) -> Option<(Digest, PrincipalId)> {
+        let view = self.ledger().view();
+        let state = self.state();
+        let leads = view.roles().roles.get(LEAD).map(|role| role.of.as_slice())?;
+        view.open_proposals(self.entry_time(now)).into_iter().find_map(|(digest, consent)| {
+            let wanted = consent.proposal.what.transition()?;
+            let judged = state.evaluations.iter().find(|one| one.digest == wanted.evaluation)?;
+            let passes = verdict_of(judged, &wanted.phase, wanted.track);
+            if passes != Some(VerdictKind::Advance) || consent.missing() == 0 {
+                return None;
+            }
+            let may = |lead: &&PrincipalId| {
+                rehearsal.signers.contains_key(*lead)
+                    && **lead != wanted.operator
+                    && !consent.counted.contains(*lead)
+                    && !consent.aside.iter().any(|(who, _)| who == *lead)
+            };
+            Some((digest, leads.iter().find(may)?.clone()))
+        })
     }
 
     /// The role of a principal that is neither root, lead nor evaluator; else the first one.

@@ -77,9 +77,12 @@ impl Bundle {
         self.programs.contains(&format!("{folder}/{path}"))
     }
 
-    /// Adds a file at the top, for people.
-    pub fn add_top(&mut self, name: &str, bytes: Vec<u8>) {
+    /// Adds a file at the top, for people; maybe a program.
+    pub fn add_top(&mut self, name: &str, bytes: Vec<u8>, is_program: bool) {
         self.files.insert(name.to_owned(), bytes);
+        if is_program {
+            self.programs.insert(name.to_owned());
+        }
     }
 
     /// How many files are in it.
@@ -206,7 +209,7 @@ mod tests {
         );
         bundle.add(RULES, "stages/one/check", b"#!/bin/sh".to_vec());
         bundle.set_program(RULES, "stages/one/check");
-        bundle.add_top("README.txt", Vec::new());
+        bundle.add_top("README.txt", Vec::new(), false);
         bundle
     }
 
@@ -275,7 +278,7 @@ mod tests {
     #[test]
     fn names_that_differ_in_case_only_are_one_name_too_many() {
         let mut twice = bundle();
-        twice.add_top("readme.TXT", Vec::new());
+        twice.add_top("readme.TXT", Vec::new(), false);
         let error = parse(&twice.to_bytes().unwrap()).unwrap_err();
         assert!(error.contains("twice"), "{error}");
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ed25519_dalek::VerifyingKey;
 use ssh_key::private::{Ed25519Keypair, KeypairData};
-use ssh_key::public::KeyData;
+use ssh_key::public::{KeyData, RsaPublicKey};
 use ssh_key::{EcdsaCurve, HashAlg, LineEnding, PrivateKey};
 
 /// The smallest RSA modulus that is taken, in bits.
@@ -53,8 +53,8 @@ impl PublicKey {
             KeyData::Ed25519(key) => Some(unpack(&key.0)?),
             KeyData::SkEd25519(key) => Some(unpack(&key.public_key().0)?),
             KeyData::Ecdsa(key) if key.curve() == EcdsaCurve::NistP256 => None,
-            KeyData::Rsa(key) if key.key_size() >= RSA_BITS_MIN => None,
-            KeyData::Rsa(key) => return Err(KeyError::Short(key.key_size())),
+            KeyData::Rsa(key) if modulus_bits(key) >= RSA_BITS_MIN => None,
+            KeyData::Rsa(key) => return Err(KeyError::Short(modulus_bits(key))),
             other => return Err(KeyError::Kind(other.algorithm().to_string())),
         };
         Ok(Self { data, point })
@@ -104,6 +104,12 @@ impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PublicKey({})", self.fingerprint())
     }
+}
+
+/// The length of an RSA modulus; the library rounds it up to whole bytes.
+fn modulus_bits(key: &RsaPublicKey) -> u32 {
+    let first = key.n().as_positive_bytes().and_then(|bytes| bytes.first().copied());
+    key.key_size().saturating_sub(first.unwrap_or_default().leading_zeros())
 }
 
 fn unpack(bytes: &[u8; 32]) -> Result<VerifyingKey, KeyError> {

@@ -35,14 +35,14 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Verify a ledger, and a report against it: chain, signatures, roles, digests, freshness
+    /// Verify a ledger, and a report against it: chain, roles, digests, age
     #[command(after_help = "Examples:
   cargo xtask report verify
   cargo xtask report verify rehearsal/reports/2026-W03 --ledger rehearsal/ledger.git
   cargo xtask report verify 2026-W03.tar --genesis 3b0c… --remember heads.json
   cargo xtask report verify --ledger mine --against theirs")]
     Verify(verify::Args),
-    /// Judge again what was judged, from evidence alone, and compare the bytes
+    /// Judge an evaluation again from its evidence, and compare the bytes
     #[command(after_help = "Examples:
   cargo xtask report recompute
   cargo xtask report recompute 2026-W03.tar
@@ -59,7 +59,7 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Write a ledger, the evidence of one evaluation and the rules to one file, for offline use
+    /// Write ledger, evidence and rules of one evaluation to a file, for use offline
     #[command(after_help = "Examples:
   cargo xtask report bundle --out 2026-W03.tar --week 2026-W03
   cargo xtask report bundle --out newest.tar --rehearsal rehearsal")]

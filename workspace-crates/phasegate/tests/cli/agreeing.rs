@@ -341,6 +341,17 @@ fn where_one_person_decides_it_is_done_at_once() {
     assert_eq!(solo.kinds(), ["genesis", "event", "waiver", "roles"]);
 }
 
+#[test]
+fn a_rehearsal_lets_the_leads_agree_and_ships() {
+    let repository = Repository::tiny();
+    repository.write("pipeline/roles.toml", &roles(&LEADS, &[]));
+    repository.run(&["rehearse", "tiny", "--out", "out"]).ends(0);
+    let verified = repository.run(&["report", "verify", "--ledger", "out/ledger.git"]).ends(0);
+    assert!(!verified.stderr.contains("solo"), "{}", verified.stderr);
+    let all = ["report", "recompute", "--rehearsal", "out", "--all"];
+    repository.run(&all).ends(0).prints("the same bytes came out");
+}
+
 /// An agent of its own; gone at the end of the test.
 struct Agent(std::process::Child);
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{Repository, files};
+use crate::support::{Repository, files, has};
 
 fn rehearsed() -> Repository {
     let repository = Repository::tiny();
@@ -214,4 +214,37 @@ fn two_histories_of_one_ledger_are_printed_as_proof() {
     let foreign =
         ["report", "verify", "--ledger", "out/ledger.git", "--against", "third/ledger.git"];
     repository.run(&foreign).ends(7).says("not of one ledger");
+}
+
+#[test]
+fn an_unpacked_bundle_is_verified_without_this_program() {
+    for tool in ["bash", "jq", "sha256sum", "ssh-keygen"] {
+        if !has(tool, "an_unpacked_bundle_is_verified_without_this_program") {
+            return;
+        }
+    }
+    let repository = bundled();
+    let folder = tempfile::tempdir().unwrap();
+    let archive = std::fs::File::open(repository.path("one.tar")).unwrap();
+    tar::Archive::new(archive).unpack(folder.path()).unwrap();
+    let run = |script: &str| {
+        let mut command = std::process::Command::new("bash");
+        command.args(["-euc", script]).current_dir(folder.path()).output().unwrap()
+    };
+    let good = run("./verify-ledger.sh ledger");
+    let said = String::from_utf8_lossy(&good.stdout).into_owned();
+    assert!(good.status.success() && said.contains("entries verify"), "{good:?}");
+    let steps = std::fs::read_to_string(folder.path().join("README.txt")).unwrap();
+    let (_, steps) = steps.split_once("./verify-ledger.sh --genesis DIGEST ledger").unwrap();
+    let (_, steps) = steps.split_once('\n').unwrap();
+    // What the file says, with the names of this bundle.
+    let about = std::fs::read(folder.path().join("bundle.json")).unwrap();
+    let about: serde_json::Value = serde_json::from_slice(&about).unwrap();
+    let steps = steps.replace("FOLDER ", &format!("{} # ", about["report"].as_str().unwrap()));
+    let report = run(&steps.replace("SIGNER", "evaluator"));
+    assert!(report.status.success(), "{steps}\n{report:?}");
+    let entry = folder.path().join("ledger/entries/000002/entry.json");
+    let text = std::fs::read_to_string(&entry).unwrap();
+    std::fs::write(&entry, text.replacen("2026", "2027", 1)).unwrap();
+    assert_eq!(run("./verify-ledger.sh ledger").status.code(), Some(1));
 }

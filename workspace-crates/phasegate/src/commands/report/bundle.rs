@@ -13,6 +13,8 @@ use crate::material::{Material, Which};
 use crate::output::{count, print, say};
 
 const README: &str = include_str!("bundle.txt");
+/// The verifier for those who have bash, jq and OpenSSH only.
+const SCRIPT: &str = include_str!("../../../../../docs/verify-ledger.sh");
 
 /// Writes the bundle of the evaluation that `which` names to `out`.
 pub fn run(material: &Material, which: &Which, out: &Path) -> Outcome {
@@ -46,7 +48,8 @@ fn collect(material: &Material, which: &Which) -> Result<Bundle, Failure> {
         week: recorded.entry.week.clone(),
         report: super::check::announced(ledger.view(), seq).map(|(_, folder)| folder),
     });
-    bundle.add_top("README.txt", README.as_bytes().to_vec());
+    bundle.add_top("README.txt", README.as_bytes().to_vec(), false);
+    bundle.add_top("verify-ledger.sh", SCRIPT.as_bytes().to_vec(), true);
     for entry in ledger.store().entries()? {
         let folder = ledger::store::entry_folder(entry.seq);
         for (principal, signature) in entry.signatures {
