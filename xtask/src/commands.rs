@@ -43,6 +43,11 @@ const fn phasegate(
 /// Every command, in the order of the help.
 pub const COMMANDS: &[Command] = &[
     phasegate(
+        "init",
+        &[],
+        "Set up a programme in a repository, new or not: keys, roles, calendar, pipeline",
+    ),
+    phasegate(
         "rehearse",
         &[],
         "Run a whole programme in virtual time and write its signed reports",

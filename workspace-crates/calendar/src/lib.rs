@@ -31,3 +31,4 @@ pub use freeze::Closure;
 pub use lint::CalendarLint;
 pub use missed::{Due, Handling, ON_TIME};
 pub use plan::{Plan, PlanError, PlanPhase, PlanStep, PlanStepKind, PlannedPhase};
+pub use zone::is_zone;

@@ -2,6 +2,12 @@ use base::Instant;
 use jiff::civil::DateTime;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
+/// Whether calendars take `name` as a time zone: an IANA name, such as `Europe/Berlin`.
+#[must_use]
+pub fn is_zone(name: &str) -> bool {
+    Zone::named(name).is_some()
+}
+
 /// A time zone from the compiled-in database, with the rules for gaps and folds of this crate.
 #[derive(Debug, Clone)]
 pub(crate) struct Zone {

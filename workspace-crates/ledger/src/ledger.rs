@@ -43,15 +43,24 @@ impl<S: LedgerStore> Ledger<S> {
         signers: &[&dyn Signer],
         files: BTreeMap<String, Vec<u8>>,
     ) -> Result<Self, Error> {
+        let mut new = NewAppend::signed(&Entry::genesis(network, draft), signers)?;
+        new.files = files;
+        Self::begin(store, &new)
+    }
+
+    /// Writes a genesis entry that is signed already, perhaps on several machines, into an empty
+    /// store.
+    ///
+    /// # Errors
+    /// When the store is not empty, `genesis` is no valid genesis entry, or the store fails.
+    pub fn begin(store: S, genesis: &NewAppend) -> Result<Self, Error> {
         let snapshot = store.snapshot()?;
         if let Some(first) = snapshot.entries.first() {
             return Err(Error::NotEmpty(base::Digest::of(&first.bytes)));
         }
-        let derived = derived_files(&draft.body);
-        let mut new = NewAppend::signed(&Entry::genesis(network, draft), signers)?;
-        new.files = files;
-        new.files.extend(derived);
-        let view = chain::verify(&[new.raw()]).map_err(Error::Refused)?;
+        let view = chain::verify(&[genesis.raw()]).map_err(Error::Refused)?;
+        let mut new = genesis.clone();
+        new.files.extend(derived_files(&view.genesis().entry.body));
         let head = store.append(&new, snapshot.head.as_ref())?;
         Ok(Self { store, head: Some(head), view })
     }

@@ -18,6 +18,7 @@ mod queries;
 mod serving;
 mod session;
 mod signed;
+mod wizard;
 mod world;
 
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(commands::init::Args),
     Rehearse(commands::rehearse::Args),
     #[command(subcommand)]
     Phase(commands::phase::Command),
@@ -110,6 +112,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Outcome {
     let world = || World::find(&cli.global);
     match cli.command {
+        Command::Init(args) => commands::init::run(&cli.global, &args),
         Command::Rehearse(args) => commands::rehearse::run(&world()?, &args),
         Command::Phase(command) => commands::phase::run(&world()?, &command),
         Command::Deploy(command) => commands::deploy::run(&world()?, &command),

@@ -129,15 +129,19 @@ impl World {
 
     /// Everything that checking the definitions found.
     pub fn check(&self, overrides: &Overrides) -> Result<Checked, Failure> {
-        let files = definition::files::read(&self.root).map_err(|error| match error {
+        Ok(check_files(&self.files()?, overrides))
+    }
+
+    /// The definition files as they are.
+    pub fn files(&self) -> Result<definition::Files, Failure> {
+        definition::files::read(&self.root).map_err(|error| match error {
             definition::files::FilesError::Refused { diagnostics, sources } => {
                 let text = diagnostics::render::human(&diagnostics, &sources, stderr_has_colour());
                 say(text.trim_end());
                 Failure::new(Exit::Definition, "the definition files cannot be used")
             }
             error => Failure::of(Exit::File, &error),
-        })?;
-        Ok(definition::check(&files, overrides, &[&GateLint, &CalendarLint, &NetworkLint]))
+        })
     }
 
     /// The definitions; what is wrong with them goes to standard error.
@@ -243,6 +247,11 @@ impl World {
         roles.check_owner(&signer)?;
         Ok(signer)
     }
+}
+
+/// Everything that checking these definition files finds: what `pipeline check` says.
+pub fn check_files(files: &definition::Files, overrides: &Overrides) -> Checked {
+    definition::check(files, overrides, &[&GateLint, &CalendarLint, &NetworkLint])
 }
 
 /// The pipeline that is meant: the one that is named, that of the ledger, or the only one.

@@ -143,6 +143,9 @@ fn a_stale_head_is_a_conflict_and_changes_nothing() {
         BTreeMap::new(),
     );
     assert!(matches!(again, Err(Error::NotEmpty(_))));
+    let signed_elsewhere = append_of(&genesis(), &["alice", "bob"]);
+    let again = Ledger::begin(GitStore::open(folder.path()).unwrap(), &signed_elsewhere);
+    assert!(matches!(again, Err(Error::NotEmpty(_))));
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ledger::keys::generate_ed25519;
-use ledger::{OwnerError, Signer as _, SigningError, SshKeySigner};
+use ledger::{Error, Ledger, MemoryStore, OwnerError, Signer as _, SigningError, SshKeySigner};
 
 use crate::world::*;
 
@@ -69,4 +69,12 @@ fn a_signer_never_shows_its_secret() {
 
 fn seed_in_hex() -> String {
     base::Digest(seed("ci")).to_string()
+}
+
+#[test]
+fn a_ledger_that_was_signed_elsewhere_begins_when_enough_have_signed() {
+    let begin = |names: &[&str]| Ledger::begin(MemoryStore::new(), &append_of(&genesis(), names));
+    assert!(matches!(begin(&["alice"]), Err(Error::Refused(_))));
+    let begun = begin(&["alice", "bob"]).unwrap();
+    assert_eq!(begun.view().genesis().signers.len(), 2);
 }

@@ -3,6 +3,7 @@
 pub mod deploy;
 pub mod drill;
 pub mod hidden;
+pub mod init;
 pub mod ledger;
 pub mod phase;
 pub mod pipeline;

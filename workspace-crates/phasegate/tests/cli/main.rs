@@ -13,6 +13,7 @@ mod definitions;
 mod deployments;
 mod exit_codes;
 mod help;
+mod init;
 mod ledgers;
 mod queries;
 mod recomputing;
