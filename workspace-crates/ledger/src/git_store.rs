@@ -7,6 +7,7 @@
 //! the branch at the entry before or at the new entry, never between. With a remote, the remote's
 //! branch moves first: an entry that it has not taken was not appended.
 
+mod address;
 mod definition;
 mod lock;
 mod pack;
@@ -27,6 +28,7 @@ use crate::store::{
 };
 
 pub use definition::{DefinitionError, definition_id};
+pub use remote::{Fetched, REMOTE_KEY};
 
 /// The branch of the ledger.
 pub const LEDGER_BRANCH: &str = "refs/heads/phase-ledger";
@@ -234,23 +236,14 @@ impl GitStore {
     }
 
     /// Moves the branch from `parent` to `commit` if it still is at `parent`.
-    fn move_branch(
-        &self,
-        new: &NewAppend,
-        parent: Option<Oid>,
-        commit: Oid,
-    ) -> Result<(), AppendError> {
+    fn move_branch(&self, why: &str, parent: Option<Oid>, commit: Oid) -> Result<(), AppendError> {
         let mut waits_left = lock::FOREIGN_LOCK_WAITS;
         loop {
             let moved = match parent {
-                Some(old) => self.repository.reference_matching(
-                    &self.branch,
-                    commit,
-                    true,
-                    old,
-                    &new.summary,
-                ),
-                None => self.repository.reference(&self.branch, commit, false, &new.summary),
+                Some(old) => {
+                    self.repository.reference_matching(&self.branch, commit, true, old, why)
+                }
+                None => self.repository.reference(&self.branch, commit, false, why),
             };
             let Err(cause) = moved else { return Ok(self.flush_branch()?) };
             let found = self.head_oid()?;
@@ -303,7 +296,7 @@ impl LedgerStore for GitStore {
 
     fn append(&self, new: &NewAppend, expected_head: Option<&Head>) -> Result<Head, AppendError> {
         check_files(new)?;
-        let _lock = WriteLock::take(self.common_dir(), &self.branch_lock())?;
+        let lock = WriteLock::take(self.common_dir(), &self.branch_lock())?;
         let parent = self.head_oid()?;
         let found = parent.map(|oid| Head::new(oid.to_string()));
         if found.as_ref() != expected_head {
@@ -313,10 +306,11 @@ impl LedgerStore for GitStore {
         if let Some(remote) = &self.remote
             && let Pushed::Behind = self.push(remote, commit)?
         {
+            drop(lock);
             self.fetch()?;
             return Err(conflict(parent, self.head_oid()?));
         }
-        self.move_branch(new, parent, commit)?;
+        self.move_branch(&new.summary, parent, commit)?;
         if (new.seq + 1).is_multiple_of(pack::ENTRIES_PER_PACK) {
             // The entry is appended; a failure here costs space and speed, nothing else.
             let _ = self.pack_newest(commit);

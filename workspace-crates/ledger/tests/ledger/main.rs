@@ -8,6 +8,8 @@
 )]
 
 mod chain;
+mod children;
+mod clones;
 mod consent;
 mod crash;
 mod git;
@@ -17,5 +19,6 @@ mod reports;
 mod roles;
 mod signing;
 mod ssh_keygen;
+mod stress;
 mod vectors;
 mod world;
