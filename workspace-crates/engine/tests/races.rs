@@ -126,6 +126,10 @@ impl LedgerStore for Raced<'_> {
         self.store.snapshot()
     }
 
+    fn adopt(&self, head: &Head) -> Result<(), StoreError> {
+        self.store.adopt(head)
+    }
+
     fn append(&self, new: &NewAppend, expected: Option<&Head>) -> Result<Head, AppendError> {
         let first = self.first.take();
         if let Some(race) = first {

@@ -11,6 +11,7 @@ mod output;
 mod process;
 mod progress;
 mod queries;
+mod remote;
 mod serving;
 mod session;
 mod world;

@@ -1,7 +1,8 @@
 //! Addresses of remotes in messages: who logs in, and with what, is nobody's business.
 
 /// `text` with `***` for the name and password of every address in it.
-pub(super) fn redacted(text: &str) -> String {
+#[must_use]
+pub fn redacted(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {

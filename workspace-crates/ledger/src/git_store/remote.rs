@@ -4,6 +4,7 @@
 //! and credential helpers that the user has. History is never rewritten on either side.
 
 use std::process::Output;
+use std::time::Duration;
 
 use duct::Expression;
 use git2::{ErrorCode, Oid};
@@ -11,10 +12,18 @@ use git2::{ErrorCode, Oid};
 use super::address::redacted;
 use super::lock::WriteLock;
 use super::{Durability, GitStore};
+#[cfg(doc)]
+use crate::store::LedgerStore;
 use crate::store::{AppendError, StoreError};
 
 /// How often the remote is asked before it counts as unreachable.
 const ATTEMPTS: u32 = 3;
+
+/// How long the remote may take to say where its branch is.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many times longer it may take to bring or take objects.
+const PATIENCE_FOR_OBJECTS: u32 = 20;
 
 /// The key of git's configuration that names the remote.
 pub const REMOTE_KEY: &str = "phasegate.remote";
@@ -39,7 +48,7 @@ pub enum Fetched {
     Alone,
     /// Both ends were the same already.
     Level,
-    /// The remote had more entries; they are here now.
+    /// The remote has more entries; they can be read here now.
     Brought,
     /// Entries are here that the remote lacks: from a time without a remote, or because it was
     /// rolled back.
@@ -69,6 +78,14 @@ impl GitStore {
         self
     }
 
+    /// The same store, which waits so long until the remote says where its branch is, and twenty
+    /// times as long for objects on their way. Half a minute unless this says otherwise.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// The remote that the repository's configuration names under [`REMOTE_KEY`]; nothing when the
     /// key is missing or empty.
     ///
@@ -83,13 +100,15 @@ impl GitStore {
         }
     }
 
-    /// Brings the branch up to date with the remote; does nothing without one.
+    /// Asks the remote for entries that are not here; does nothing without one. They are read from
+    /// now on, but the branch only moves when [`LedgerStore::adopt`] says that they verify.
     ///
     /// # Errors
     /// When the remote cannot be read, or both sides have entries that the other has not.
     pub fn fetch(&self) -> Result<Fetched, StoreError> {
         let Some(remote) = &self.remote else { return Ok(Fetched::Alone) };
-        let ours = self.head_oid()?;
+        self.offered.set(None);
+        let ours = self.branch_oid()?;
         let Some(theirs) = self.listed(remote)? else {
             return Ok(if ours.is_some() { Fetched::Ahead } else { Fetched::Level });
         };
@@ -97,44 +116,59 @@ impl GitStore {
             return Ok(Fetched::Level);
         }
         self.get_objects(remote)?;
-        let _lock = WriteLock::take(self.common_dir(), &self.branch_lock())?;
-        self.follow(remote, theirs)
+        let fetched = self.compare(ours, theirs)?;
+        if fetched == Fetched::Brought {
+            self.offered.set(Some(theirs));
+        }
+        Ok(fetched)
     }
 
-    /// Moves the branch to what the remote has, if that continues it.
-    fn follow(&self, remote: &str, theirs: Oid) -> Result<Fetched, StoreError> {
-        let ours = self.head_oid()?;
-        if let Some(ours) = ours {
-            let descends = |newer, older| {
-                let descends = self.repository.graph_descendant_of(newer, older);
-                descends.map_err(self.fail("comparing with the remote"))
-            };
-            if ours == theirs {
-                return Ok(Fetched::Level);
-            }
-            if descends(ours, theirs)? {
-                // The next append takes along what the remote lacks.
-                return Ok(Fetched::Ahead);
-            }
-            if !descends(theirs, ours)? {
-                return Err(StoreError::Diverged {
-                    remote: redacted(remote),
-                    ours: ours.to_string(),
-                    theirs: theirs.to_string(),
-                });
-            }
+    /// Moves the branch to what was fetched, when that is `head`.
+    pub(super) fn adopt_offered(&self, head: &str) -> Result<(), StoreError> {
+        let Some(theirs) = self.offered.get().filter(|oid| oid.to_string() == head) else {
+            return Ok(());
+        };
+        let _lock = WriteLock::take(self.common_dir(), &self.branch_lock())?;
+        let ours = self.branch_oid()?;
+        if self.compare(ours, theirs)? == Fetched::Brought {
+            self.move_branch("fetched from the remote", ours, theirs).map_err(|error| {
+                match error {
+                    AppendError::Store(error) => error,
+                    // Another program than this one moved it, without the writers' lock.
+                    _ => StoreError::Locked { path: self.branch_lock() },
+                }
+            })?;
         }
-        match self.move_branch("fetched from the remote", ours, theirs) {
-            Ok(()) => Ok(Fetched::Brought),
-            Err(AppendError::Store(error)) => Err(error),
-            // Another program than this one moved it, without the writers' lock.
-            Err(_) => Err(StoreError::Locked { path: self.branch_lock() }),
+        self.offered.set(None);
+        Ok(())
+    }
+
+    fn compare(&self, ours: Option<Oid>, theirs: Oid) -> Result<Fetched, StoreError> {
+        let Some(ours) = ours else { return Ok(Fetched::Brought) };
+        let descends = |newer, older| {
+            let descends = self.repository.graph_descendant_of(newer, older);
+            descends.map_err(self.fail("comparing with the remote"))
+        };
+        if ours == theirs {
+            Ok(Fetched::Level)
+        } else if descends(ours, theirs)? {
+            // The next append takes along what the remote lacks.
+            Ok(Fetched::Ahead)
+        } else if descends(theirs, ours)? {
+            Ok(Fetched::Brought)
+        } else {
+            Err(StoreError::Diverged {
+                remote: redacted(self.remote.as_deref().unwrap_or_default()),
+                ours: ours.to_string(),
+                theirs: theirs.to_string(),
+            })
         }
     }
 
     /// Where the remote's branch is; nothing when it has no ledger yet.
     fn listed(&self, remote: &str) -> Result<Option<Oid>, StoreError> {
-        let listed = self.asked(remote, &["ls-remote", "--refs", "--", remote, &self.branch])?;
+        let arguments = ["ls-remote", "--refs", "--", remote, &self.branch];
+        let listed = self.asked(remote, &arguments, self.patience)?;
         // A pattern also finds longer names that end with it.
         let found = listed.lines().filter_map(|line| line.split_once('\t'));
         let mut found = found.filter(|(_, name)| *name == self.branch);
@@ -153,14 +187,21 @@ impl GitStore {
         };
         let quiet = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap="];
         let what = ["--", remote, self.branch.as_str()];
-        self.asked(remote, &[&["-c", sync], &quiet[..], &what[..]].concat()).map(|_| ())
+        let arguments = [&["-c", sync], &quiet[..], &what[..]].concat();
+        self.asked(remote, &arguments, self.patience * PATIENCE_FOR_OBJECTS).map(|_| ())
     }
 
-    /// Runs a git command that only reads from the remote, again when the remote does not answer.
-    fn asked(&self, remote: &str, arguments: &[&str]) -> Result<String, StoreError> {
+    /// Runs a git command that only reads from the remote, again when that fails. A remote that
+    /// keeps silent is not asked twice.
+    fn asked(
+        &self,
+        remote: &str,
+        arguments: &[&str],
+        patience: Duration,
+    ) -> Result<String, StoreError> {
         let mut attempt = 1;
         loop {
-            let ran = self.ran(arguments)?;
+            let ran = self.ran(remote, arguments, patience)?;
             if ran.status.success() {
                 return Ok(String::from_utf8_lossy(&ran.stdout).into_owned());
             }
@@ -174,8 +215,14 @@ impl GitStore {
     /// Offers `commit` to the remote as the branch's new head.
     pub(super) fn push(&self, remote: &str, commit: Oid) -> Result<Pushed, StoreError> {
         let spec = format!("{commit}:{}", self.branch);
-        let quiet = ["push", "--quiet", "--porcelain", "--no-verify", "--", remote, &spec];
-        let ran = self.ran(&quiet)?;
+        let arguments = ["push", "--quiet", "--porcelain", "--no-verify", "--", remote, &spec];
+        let ran = self.ran(remote, &arguments, self.patience * PATIENCE_FOR_OBJECTS);
+        // The remote may have taken it although its answer was lost.
+        let is_there = || self.listed(remote).is_ok_and(|head| head == Some(commit));
+        let ran = match ran {
+            Err(StoreError::Unreachable { .. }) if is_there() => return Ok(Pushed::Accepted),
+            ran => ran?,
+        };
         if ran.status.success() {
             return Ok(Pushed::Accepted);
         }
@@ -193,8 +240,7 @@ impl GitStore {
         ];
         match refused {
             Some(line) if races.iter().any(|race| line.contains(race)) => Ok(Pushed::Behind),
-            // The remote may have taken it although the answer was lost.
-            _ if self.listed(remote).is_ok_and(|head| head == Some(commit)) => Ok(Pushed::Accepted),
+            _ if is_there() => Ok(Pushed::Accepted),
             Some(line) => Err(StoreError::Refused {
                 remote: redacted(remote),
                 cause: redacted(line.trim_start_matches('!').trim()),
@@ -203,12 +249,20 @@ impl GitStore {
         }
     }
 
-    fn ran(&self, arguments: &[&str]) -> Result<Output, StoreError> {
-        self.git(arguments).run().map_err(|source| StoreError::Io {
-            action: "starting",
-            path: "git".into(),
-            source,
-        })
+    fn ran(
+        &self,
+        remote: &str,
+        arguments: &[&str],
+        patience: Duration,
+    ) -> Result<Output, StoreError> {
+        let io = |source| StoreError::Io { action: "starting", path: "git".into(), source };
+        let running = self.git(arguments).start().map_err(io)?;
+        if let Some(ran) = running.wait_timeout(patience).map_err(io)? {
+            return Ok(ran.clone());
+        }
+        running.kill().map_err(io)?;
+        let cause = format!("it said nothing for {} s", patience.as_secs_f64());
+        Err(StoreError::Unreachable { remote: redacted(remote), cause })
     }
 
     fn git(&self, arguments: &[&str]) -> Expression {

@@ -20,5 +20,6 @@ mod roles;
 mod signing;
 mod ssh_keygen;
 mod stress;
+mod transports;
 mod vectors;
 mod world;

@@ -268,3 +268,44 @@ fn an_address_is_never_taken_for_an_option_or_a_command() {
         assert!(!trace.exists());
     }
 }
+
+#[test]
+fn what_does_not_verify_is_not_taken_over_from_the_remote() {
+    let shared = Shared::new();
+    let mut ledger = create(shared.store("clone"));
+    append(&mut ledger, "deploy").unwrap();
+    let mut other = shared.open("other");
+    let good = ledger.head().unwrap().to_string();
+
+    // Somebody who may push, but not sign, adds an entry.
+    let mut forged = ledger.view().entry_for(draft(2, event("release")));
+    forged.network = base::NetworkId::new("other").unwrap();
+    let at_remote = GitStore::open(&shared.remote()).unwrap();
+    let head = at_remote.head().unwrap();
+    at_remote.append(&append_of(&forged, &["ci"]), head.as_ref()).unwrap();
+    assert!(matches!(other.refresh(), Err(Error::Chain(_))));
+    let opened = Ledger::open(shared.store("clone"), &Expectations::default());
+    assert!(matches!(opened, Err(Error::Chain(_))));
+    for clone in ["clone", "other"] {
+        let clone = shared.folder.path().join(clone);
+        assert_eq!(git(&clone, &["rev-parse", LEDGER_BRANCH]).unwrap(), good);
+    }
+    // Nobody builds upon it.
+    assert!(append(&mut other, "announce").unwrap_err().is_conflict());
+    // The remote is repaired, and nobody here has to do anything.
+    git(&shared.remote(), &["update-ref", LEDGER_BRANCH, &good]);
+    append(&mut other, "announce").unwrap();
+    assert_eq!(shared.open("clone").view().len(), 3);
+}
+
+#[test]
+fn a_remote_that_keeps_silent_is_not_waited_for_without_end() {
+    let shared = Shared::new();
+    create(shared.store("clone"));
+    let store = shared.store("clone").with_remote("ssh://host.invalid/x");
+    // It answers when its input ends, which is never.
+    let clone = shared.folder.path().join("clone");
+    git(&clone, &["config", "core.sshCommand", "cat > /dev/null #"]);
+    let error = store.with_patience(std::time::Duration::from_millis(100)).fetch().unwrap_err();
+    assert!(error.to_string().contains("said nothing for 0.1 s"), "{error}");
+}

@@ -13,6 +13,7 @@ use ledger::{Draft, GitStore, Ledger, LedgerStore, Signer, SshKeySigner};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::output::{print, say};
+use crate::remote;
 use crate::session;
 use crate::world::{self, World};
 
@@ -38,7 +39,7 @@ pub fn run(world: &World, command: &Command) -> Outcome {
 fn init(world: &World, id: &PipelineId) -> Outcome {
     let _lock = session::lock(world)?;
     // Before any key is made: keys of a second beginning would belong to nobody.
-    let store = GitStore::open(&world.root)?;
+    let store = remote::to_change(GitStore::open(&world.root)?)?;
     let snapshot = store.snapshot()?;
     if let Some(first) = snapshot.entries.first() {
         let error = ledger::Error::NotEmpty(base::Digest::of(&first.bytes));
