@@ -14,6 +14,7 @@ mod help;
 mod ledgers;
 mod queries;
 mod rehearsals;
+mod remotes;
 mod reports;
 mod serving;
 mod support;

@@ -166,9 +166,11 @@ pub fn program(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_phasegate"));
     command.args(arguments).current_dir(folder).stdin(Stdio::null());
     command.env("COLUMNS", "100").env("NO_COLOR", "1");
-    for name in ["RUST_LOG", "PHASEGATE_SIGNING_KEY_FILE", "PHASEGATE_GITHUB_TOKEN_FILE"] {
-        command.env_remove(name);
+    let ours = ["SIGNING_KEY_FILE", "GITHUB_TOKEN_FILE", "LEDGER_REMOTE"];
+    for name in ours {
+        command.env_remove(format!("PHASEGATE_{name}"));
     }
+    command.env_remove("RUST_LOG");
     command
 }
 
