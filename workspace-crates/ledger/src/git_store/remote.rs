@@ -216,7 +216,14 @@ impl GitStore {
     pub(super) fn push(&self, remote: &str, commit: Oid) -> Result<Pushed, StoreError> {
         let spec = format!("{commit}:{}", self.branch);
         let arguments = ["push", "--quiet", "--porcelain", "--no-verify", "--", remote, &spec];
-        let ran = self.ran(remote, &arguments, self.patience * PATIENCE_FOR_OBJECTS);
+        let offer = || self.ran(remote, &arguments, self.patience * PATIENCE_FOR_OBJECTS);
+        let mut ran = offer();
+        for _ in 1..ATTEMPTS {
+            // The same commit can be offered again: it is there at most once.
+            if ran.as_ref().is_ok_and(|ran| !ran.status.success() && refusal(ran).is_none()) {
+                ran = offer();
+            }
+        }
         // The remote may have taken it although its answer was lost.
         let is_there = || self.listed(remote).is_ok_and(|head| head == Some(commit));
         let ran = match ran {
@@ -226,9 +233,6 @@ impl GitStore {
         if ran.status.success() {
             return Ok(Pushed::Accepted);
         }
-        // A line for the branch that begins with `!` is a refusal; without one nobody answered.
-        let said = String::from_utf8_lossy(&ran.stdout);
-        let refused = said.lines().find(|line| line.starts_with('!'));
         // What another push has changed meanwhile is told in several ways.
         let races = [
             "fetch first",
@@ -238,7 +242,7 @@ impl GitStore {
             "reference already exists",
             "incorrect old value",
         ];
-        match refused {
+        match refusal(&ran) {
             Some(line) if races.iter().any(|race| line.contains(race)) => Ok(Pushed::Behind),
             _ if is_there() => Ok(Pushed::Accepted),
             Some(line) => Err(StoreError::Refused {
@@ -280,6 +284,12 @@ impl GitStore {
             .env("LC_ALL", "C");
         FOREIGN.iter().fold(git, |git, name| git.env_remove(name))
     }
+}
+
+/// The line for the branch that begins with `!`; without one nobody answered.
+fn refusal(ran: &Output) -> Option<String> {
+    let said = String::from_utf8_lossy(&ran.stdout);
+    said.lines().find(|line| line.starts_with('!')).map(str::to_owned)
 }
 
 fn unreachable(remote: &str, ran: &Output) -> StoreError {

@@ -44,18 +44,56 @@ fn a_ledger_is_shared_through_a_file_address() {
     is_shared_through(&address, folder.path(), &remote, |_| {});
 }
 
+/// In place of ssh: leaves the host aside and runs the command here.
+const HERE: &str = "shift\nexec sh -c \"$*\"\n";
+
+fn program(path: &Path, lines: &str) -> PathBuf {
+    std::fs::write(path, format!("#!/bin/sh\n{lines}")).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    path.to_owned()
+}
+
+fn use_ssh(clone: &Path, ssh: &Path) {
+    git(clone, &["config", "core.sshCommand", ssh.to_str().unwrap()]);
+    git(clone, &["config", "ssh.variant", "simple"]);
+}
+
+#[test]
+fn a_connection_that_breaks_is_tried_again_and_not_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let remote = bare(folder.path());
+    let clone = folder.path().join("clone");
+    let address = format!("ssh://host.invalid{}", remote.display());
+    create(fast(&clone).with_remote(format!("file://{}", remote.display())));
+    // Breaks as often as there are lines in the file, and takes one away each time.
+    let breaks = folder.path().join("breaks");
+    let lines = format!(
+        "if [ -s '{0}' ]; then sed -i 1d '{0}'; echo 'the line is down' >&2; exit 1; fi\n{HERE}",
+        breaks.display()
+    );
+    let ssh = program(&folder.path().join("ssh"), &lines);
+    use_ssh(&clone, &ssh);
+    let open = || Ledger::open(fast(&clone).with_remote(&address), &Expectations::default());
+    std::fs::write(&breaks, "1\n2\n").unwrap();
+    let mut ledger = open().unwrap();
+    std::fs::write(&breaks, "1\n2\n").unwrap();
+    append(&mut ledger, "deploy").unwrap();
+    std::fs::write(&breaks, "1\n".repeat(20)).unwrap();
+    let error = append(&mut ledger, "announce").unwrap_err();
+    assert!(error.to_string().contains("the line is down"), "{error}");
+    // Three times for the push, and three more to see whether it arrived nevertheless.
+    assert_eq!(std::fs::read_to_string(&breaks).unwrap().lines().count(), 20 - 6);
+    std::fs::write(&breaks, "").unwrap();
+    append(&mut ledger, "announce").unwrap();
+    assert_eq!(events(&open().unwrap()), ["deploy", "announce"]);
+}
+
 #[test]
 fn a_ledger_is_shared_through_ssh() {
     let folder = tempfile::tempdir().unwrap();
     let remote = bare(folder.path());
-    // In place of ssh: leaves the host aside and runs the command here.
-    let ssh = folder.path().join("ssh");
-    std::fs::write(&ssh, "#!/bin/sh\nshift\nexec sh -c \"$*\"\n").unwrap();
-    std::fs::set_permissions(&ssh, std::fs::Permissions::from_mode(0o700)).unwrap();
-    let configure = |clone: &Path| {
-        git(clone, &["config", "core.sshCommand", ssh.to_str().unwrap()]);
-        git(clone, &["config", "ssh.variant", "simple"]);
-    };
+    let ssh = program(&folder.path().join("ssh"), HERE);
+    let configure = |clone: &Path| use_ssh(clone, &ssh);
     for (clones, address) in [
         ("long", format!("ssh://git@host.invalid{}", remote.display())),
         ("short", format!("git@host.invalid:{}", remote.display())),
@@ -168,12 +206,7 @@ fn a_ledger_is_shared_through_http_and_no_password_is_told() {
     assert!(matches!(wrong, StoreError::Unreachable { .. }), "{wrong}");
     assert!(wrong.to_string().contains("uthentication failed"), "{wrong}");
     assert!(!format!("{wrong} {wrong:?}").contains("canary"), "{wrong:?}");
-    std::fs::write(remote.join("hooks/pre-receive"), "#!/bin/sh\nexit 1\n").unwrap();
-    std::fs::set_permissions(
-        remote.join("hooks/pre-receive"),
-        std::fs::Permissions::from_mode(0o700),
-    )
-    .unwrap();
+    program(&remote.join("hooks/pre-receive"), "exit 1\n");
     let mut ledger = Ledger::open(store(address(PASSWORD)), &Expectations::default()).unwrap();
     let refused = append(&mut ledger, "missed").unwrap_err();
     assert!(refused.to_string().contains("refused the entry"), "{refused}");

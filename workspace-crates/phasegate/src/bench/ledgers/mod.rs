@@ -49,6 +49,8 @@ pub struct Verified {
     signatures: usize,
     first_ms: f64,
     second_ms: f64,
+    /// Processor time of the second time, on all cores.
+    processor_ms: f64,
     peak_bytes: u64,
     /// Whether the system had forgotten the files before the first time.
     files_forgotten: bool,
@@ -81,7 +83,7 @@ fn measure(args: &Args, folder: &Path) -> Result<Report, Failure> {
     let theirs = folder.join("commits.git");
     peer::commits(&theirs, keys.evaluator(), args.entries)?;
     say("Letting git verify them …");
-    let git_ms = peer::show_signatures(&theirs, args.entries)?;
+    let (git_ms, git_processor_ms) = peer::show_signatures(&theirs, args.entries)?;
     let ssh_keygen_ms = peer::verify_one(folder, keys.evaluator(), args.runs)?;
 
     say("Appending one by one …");
@@ -93,6 +95,7 @@ fn measure(args: &Args, folder: &Path) -> Result<Report, Failure> {
         repository_bytes: machine::folder_bytes(&ours),
         git_version: peer::version()?,
         git_ms,
+        git_processor_ms,
         git_repository_bytes: machine::folder_bytes(&theirs),
         ssh_keygen_ms,
         flush_ms: append::flush_ms(folder, args.appends)?,
@@ -116,6 +119,7 @@ fn median_of(repository: &Path, runs: usize) -> Result<Verified, Failure> {
     Ok(Verified {
         first_ms: of(|one| one.first_ms),
         second_ms: of(|one| one.second_ms),
+        processor_ms: of(|one| one.processor_ms),
         peak_bytes: of(|one| one.peak_bytes as f64) as u64,
         files_forgotten: all.iter().all(|one| one.files_forgotten),
         ..first
@@ -132,10 +136,20 @@ fn verify_twice(repository: &Path) -> Result<Verified, Failure> {
     let (first_ms, ledger) = once()?;
     // Before there are two of them in memory.
     let peak_bytes = machine::peak_bytes(std::process::id());
+    let (before, _) = machine::processor_ms();
     let (second_ms, _) = once()?;
+    let processor_ms = machine::processor_ms().0 - before;
     let signatures = ledger.view().iter().map(|one| one.signers.len()).sum();
     let entries = ledger.view().len();
-    Ok(Verified { entries, signatures, first_ms, second_ms, peak_bytes, files_forgotten })
+    Ok(Verified {
+        entries,
+        signatures,
+        first_ms,
+        second_ms,
+        processor_ms,
+        peak_bytes,
+        files_forgotten,
+    })
 }
 
 fn milliseconds(clock: Clock) -> f64 {

@@ -17,6 +17,7 @@ pub struct Report {
     pub repository_bytes: u64,
     pub git_version: String,
     pub git_ms: f64,
+    pub git_processor_ms: f64,
     pub git_repository_bytes: u64,
     pub ssh_keygen_ms: f64,
     /// How long the disk takes for one small file.
@@ -60,7 +61,8 @@ impl Row {
 impl Report {
     /// One row for each figure; a further figure is a further row.
     fn rows(&self) -> Vec<Row> {
-        let Verified { entries, signatures, first_ms, second_ms, peak_bytes, .. } = self.verified;
+        let Verified { entries, signatures, first_ms, second_ms, processor_ms, peak_bytes, .. } =
+            self.verified;
         let ms = |ms: f64| format!("{ms:.1} ms");
         let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
         let latency =
@@ -73,8 +75,14 @@ impl Report {
             Row::new("the same again in that process", ms(second_ms))
                 .beside(format!("{signatures} x ssh-keygen -Y verify: {}", ms(each)))
                 .ratio(each / second_ms, 0.0),
-            Row::new("per signature", format!("{:.1} us", second_ms * 1e3 / signatures as f64))
-                .beside(format!("ssh-keygen -Y verify: {}", ms(self.ssh_keygen_ms))),
+            Row::new("the same, processor time", ms(processor_ms))
+                .beside(format!("git log --show-signature: {}", ms(self.git_processor_ms)))
+                .ratio(self.git_processor_ms / processor_ms, 0.0),
+            Row::new(
+                "processor time per signature",
+                format!("{:.1} us", processor_ms * 1e3 / signatures as f64),
+            )
+            .beside(format!("ssh-keygen -Y verify: {}", ms(self.ssh_keygen_ms))),
             Row::new("peak memory", megabytes(peak_bytes)),
             Row::new("repository", megabytes(self.repository_bytes))
                 .beside(format!("commits: {}", megabytes(self.git_repository_bytes))),
