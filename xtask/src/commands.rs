@@ -80,11 +80,9 @@ pub const COMMANDS: &[Command] = &[
     own("docs", &[], "Write docs/reference; with --check, only say what is out of step"),
     own(
         "bench",
-        &["rehearse", "spinup", "status", "verify", "promql"],
+        &["rehearse", "spinup", "status", "verify", "ledger", "promql"],
         "Measure; all but promql when none is named, as that takes half an hour",
     ),
-    own("ledger-fetch", &[], "Bring the ledger branch up to date with the remote"),
-    own("ledger-push", &[], "Push the ledger branch to the remote"),
     own("signing-key", &["write", "remove"], "Move the CI signing key between a secret and a file"),
 ];
 

@@ -14,7 +14,6 @@ pub mod commands;
 mod docs;
 mod error;
 mod examples;
-mod ledger_branch;
 mod signing_key;
 mod test_runner;
 mod tidy;
@@ -63,8 +62,6 @@ fn dispatch(arguments: &[OsString]) -> Result<(), Error> {
         "ci" => no_arguments("ci", rest).and_then(|()| ci::run()),
         "docs" => docs::run(&text(rest)?),
         "bench" => bench(rest),
-        "ledger-fetch" => no_arguments("ledger-fetch", rest).and_then(|()| ledger_branch::fetch()),
-        "ledger-push" => no_arguments("ledger-push", rest).and_then(|()| ledger_branch::push()),
         "signing-key" => signing_key::run(&text(rest)?),
         _ => Err(binary::replace_this_process(arguments)),
     }

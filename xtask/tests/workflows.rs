@@ -15,6 +15,9 @@ const LEDGER_WORKFLOWS: &[(&str, &[&str])] = &[
 
 const LEDGER_GROUP: &str = "phase-ledger";
 
+/// Names the remote that the program shares its ledger through.
+const LEDGER_REMOTE: &str = "PHASEGATE_LEDGER_REMOTE";
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
@@ -230,17 +233,18 @@ fn tick_violations(job: &Value) -> Vec<String> {
         let is_it = |step: &Value| text(step, &["run"]).starts_with(&format!("cargo xtask {call}"));
         steps(job).iter().position(is_it)
     };
-    let order =
-        ["ledger-fetch", "signing-key write", "phase tick", "signing-key remove", "ledger-push"];
+    let order = ["pipeline check", "signing-key write", "phase tick", "signing-key remove"];
     let places: Vec<Option<usize>> = order.iter().map(|call| at(call)).collect();
     if places.iter().any(Option::is_none) || !places.is_sorted() {
         wrong.push(format!("the calls are not {order:?} in this order"));
     }
     let step = |call: &str| at(call).and_then(|index| steps(job).get(index));
-    for call in ["signing-key remove", "ledger-push"] {
-        if step(call).is_none_or(|step| text(step, &["if"]) != "always()") {
-            wrong.push(format!("{call} is skipped after a failure"));
-        }
+    if step("signing-key remove").is_none_or(|step| text(step, &["if"]) != "always()") {
+        wrong.push("the key is left behind after a failure".into());
+    }
+    // For the whole job, so that the report is built from the same ledger.
+    if text(job, &["env", LEDGER_REMOTE]) != "origin" {
+        wrong.push("the ledger stays on the machine".into());
     }
     if step("signing-key write")
         .is_none_or(|step| !text(step, &["env", "PHASEGATE_SIGNING_KEY"]).contains("secrets."))
@@ -335,7 +339,7 @@ fn a_job_that_is_switched_off_is_noticed() {
         "    if: false",
         "a condition on a whole",
     );
-    check_broken("deploy.yml", "if: always()", "if: failure()", "skipped after a failure");
+    check_broken("deploy.yml", "if: always()", "if: failure()", "left behind after a failure");
     check_broken(
         "ci.yml",
         "- run: cargo xtask ci",
@@ -391,10 +395,13 @@ fn lost_state_is_noticed() {
     check_broken("deploy.yml", "RUNNER_TRACKING_ID: \"\"", "OTHER: \"\"", "kills the networks");
     check_broken(
         "deploy.yml",
-        "cargo xtask ledger-push",
-        "cargo xtask ledger-fetch",
+        "cargo xtask signing-key write",
+        "cargo xtask signing-key remove",
         "in this order",
     );
+    let shared = "PHASEGATE_LEDGER_REMOTE: origin";
+    check_broken("deploy.yml", shared, "OTHER: origin", "stays on the machine");
+    check_broken("evaluate.yml", shared, "PHASEGATE_LEDGER_REMOTE: ''", "stays on the machine");
     check_broken("evaluate.yml", "actions/upload-artifact@", "actions/cache@", "not kept");
     check_broken("evaluate.yml", "actions/deploy-pages@", "actions/cache@", "not published");
 }
@@ -411,11 +418,11 @@ fn values<'a>(unit: &'a [(String, String)], key: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn the_systemd_unit_makes_the_calls_of_the_workflows() {
+fn the_systemd_unit_makes_the_call_of_the_workflows() {
     let service = unit("phasegate-tick.service");
-    assert_eq!(values(&service, "ExecStartPre"), ["cargo xtask ledger-fetch"]);
     assert_eq!(values(&service, "ExecStart"), ["cargo xtask phase tick"]);
-    assert_eq!(values(&service, "ExecStopPost"), ["cargo xtask ledger-push"]);
+    let remote = format!("{LEDGER_REMOTE}=origin");
+    assert!(values(&service, "Environment").contains(&remote.as_str()), "the ledger stays here");
     assert_eq!(values(&service, "KillMode"), ["process"]);
     for (key, value) in &service {
         let raw_key = key == "Environment" && value.starts_with("PHASEGATE_SIGNING_KEY=");

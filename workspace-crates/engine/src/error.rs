@@ -6,6 +6,14 @@ pub enum EngineError {
     /// The ledger could not be read or appended to.
     #[error(transparent)]
     Ledger(#[from] ledger::Error),
+    /// Others appended again and again while one thing was decided.
+    #[error(
+        "others appended to the ledger {decisions} times in a row while this was decided; what was done before stays done. Let one program at a time decide, and try again"
+    )]
+    Contested {
+        /// How often it was decided.
+        decisions: u32,
+    },
     /// A file of the ledger could not be read.
     #[error(transparent)]
     LedgerStore(#[from] ledger::StoreError),

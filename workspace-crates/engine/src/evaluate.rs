@@ -107,7 +107,7 @@ impl<S: LedgerStore> Engine<'_, S> {
     /// # Errors
     /// As [`Engine::judge`], and when the ledger cannot be appended to.
     pub fn evaluate_now(&mut self, at: Instant) -> Result<Evaluation, EngineError> {
-        self.record_evaluation(at)
+        self.decided_anew(|engine| engine.record_evaluation(at))
     }
 
     /// Judges now, and moves `phase` on when every gate of its open track passes.
@@ -115,12 +115,23 @@ impl<S: LedgerStore> Engine<'_, S> {
     /// # Errors
     /// [`EngineError::NotNow`] with what blocks it; nothing has moved then.
     pub fn advance_phase(&mut self, phase: &PhaseId, now: Instant) -> Result<(), EngineError> {
+        self.phase(phase)?;
+        // Counted once: a pass that stands when this is decided anew is what was asked for.
+        let passes = self.state().passes.len();
+        self.decided_anew(|engine| engine.advance_once(phase, passes, now))
+    }
+
+    fn advance_once(
+        &mut self,
+        phase: &PhaseId,
+        passes: usize,
+        now: Instant,
+    ) -> Result<(), EngineError> {
         let refuse =
             |why: String| EngineError::NotNow { phase: phase.clone(), what: "advance", why };
-        self.phase(phase)?;
         self.restore(&self.state(), now)?;
-        let passes = self.state().passes.len();
         self.carry_out_agreed(now)?;
+        self.finish_passed(&self.state(), now)?;
         let state = self.state();
         if state.passes.iter().skip(passes).any(|pass| pass.phase == *phase) {
             return Ok(());
@@ -163,6 +174,16 @@ impl<S: LedgerStore> Engine<'_, S> {
     ) -> Result<(), EngineError> {
         self.phase(phase)?;
         self.phase(to)?;
+        self.decided_anew(|engine| engine.reset_once(phase, to, reason, now))
+    }
+
+    fn reset_once(
+        &mut self,
+        phase: &PhaseId,
+        to: &PhaseId,
+        reason: &str,
+        now: Instant,
+    ) -> Result<(), EngineError> {
         let state = self.state();
         if !state.downstream(to).contains(phase) {
             return Err(EngineError::NotNow {

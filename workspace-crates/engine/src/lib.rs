@@ -4,6 +4,7 @@
 //! decided in [`decide`], which is pure; the rest carries it out and records it.
 
 mod agreement;
+mod anew;
 mod announce;
 mod ask;
 pub mod decide;

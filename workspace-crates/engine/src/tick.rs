@@ -29,16 +29,13 @@ impl<S: LedgerStore> Engine<'_, S> {
     /// Two callers at once are fine: whoever appends second reads the ledger again and finds it done.
     ///
     /// # Errors
-    /// When the ledger, the driver or the evidence store fails. What was done stays done; calling
-    /// again carries on.
+    /// When the ledger, the driver or the evidence store fails, or others append all the time. What
+    /// was done stays done; calling again carries on.
     pub fn tick(&mut self, now: Instant) -> Result<(), EngineError> {
         loop {
             self.refresh()?;
-            match self.step(now) {
-                Ok(true) => {}
-                Ok(false) => return Ok(()),
-                Err(error) if is_conflict(&error) => {}
-                Err(error) => return Err(error),
+            if !self.decided_anew(|engine| engine.step(now))? {
+                return Ok(());
             }
         }
     }
@@ -59,7 +56,7 @@ impl<S: LedgerStore> Engine<'_, S> {
     }
 
     /// Takes down networks whose track has advanced: whoever advanced it may have died before.
-    fn finish_passed(&mut self, state: &State, now: Instant) -> Result<(), EngineError> {
+    pub(crate) fn finish_passed(&mut self, state: &State, now: Instant) -> Result<(), EngineError> {
         let passed = |phase: &PhaseId, track| {
             state.phase(phase).is_some_and(|one| one.track(track).advanced.is_some())
         };
@@ -122,6 +119,15 @@ impl<S: LedgerStore> Engine<'_, S> {
         track: Track,
         now: Instant,
     ) -> Result<(), EngineError> {
+        self.decided_anew(|engine| engine.deploy_once(phase, track, now))
+    }
+
+    fn deploy_once(
+        &mut self,
+        phase: &PhaseId,
+        track: Track,
+        now: Instant,
+    ) -> Result<(), EngineError> {
         let definition = self.phase(phase)?;
         self.restore(&self.state(), now)?;
         let state = self.state();
@@ -151,6 +157,10 @@ impl<S: LedgerStore> Engine<'_, S> {
         id: &base::DeploymentId,
         now: Instant,
     ) -> Result<(), EngineError> {
+        self.decided_anew(|engine| engine.take_down_once(id, now))
+    }
+
+    fn take_down_once(&mut self, id: &base::DeploymentId, now: Instant) -> Result<(), EngineError> {
         let state = self.state();
         let live = state.live().find(|(_, _, deployed)| deployed.id == *id);
         match live.map(|(phase, track, _)| (phase.clone(), track)) {
@@ -423,8 +433,4 @@ fn event_about(what: &str, phase: &PhaseId, track: Track) -> Event {
     event.phase = Some(phase.clone());
     event.track = Some(track);
     event
-}
-
-fn is_conflict(error: &EngineError) -> bool {
-    matches!(error, EngineError::Ledger(error) if error.is_conflict())
 }

@@ -7,14 +7,17 @@
 //! the branch at the entry before or at the new entry, never between. With a remote, the remote's
 //! branch moves first: an entry that it has not taken was not appended.
 
+mod address;
 mod definition;
 mod lock;
 mod pack;
 mod read;
 mod remote;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use git2::build::TreeUpdateBuilder;
 use git2::{ErrorCode, FileMode, Oid, Repository, Signature, Time};
@@ -26,7 +29,9 @@ use crate::store::{
     is_immutable, refuse,
 };
 
+pub use address::redacted;
 pub use definition::{DefinitionError, definition_id};
+pub use remote::{Fetched, REMOTE_KEY};
 
 /// The branch of the ledger.
 pub const LEDGER_BRANCH: &str = "refs/heads/phase-ledger";
@@ -48,6 +53,9 @@ pub struct GitStore {
     branch: String,
     durability: Durability,
     remote: Option<String>,
+    patience: Duration,
+    /// What the remote has beyond the branch, until it is known to verify.
+    offered: Cell<Option<Oid>>,
 }
 
 impl std::fmt::Debug for GitStore {
@@ -89,7 +97,9 @@ impl GitStore {
 
     fn with(repository: Repository) -> Self {
         let branch = LEDGER_BRANCH.to_owned();
-        Self { repository, branch, durability: Durability::default(), remote: None }
+        let (durability, patience) = (Durability::default(), remote::PATIENCE);
+        let offered = Cell::new(None);
+        Self { repository, branch, durability, remote: None, patience, offered }
     }
 
     /// The same store with another durability.
@@ -115,7 +125,15 @@ impl GitStore {
         move |cause| git_error(action, self.repository.path(), &cause)
     }
 
+    /// The newest entry that can be read: of the branch, or of the remote beyond it.
     fn head_oid(&self) -> Result<Option<Oid>, StoreError> {
+        match self.offered.get() {
+            Some(offered) => Ok(Some(offered)),
+            None => self.branch_oid(),
+        }
+    }
+
+    fn branch_oid(&self) -> Result<Option<Oid>, StoreError> {
         match self.repository.refname_to_id(&self.branch) {
             Ok(oid) => Ok(Some(oid)),
             Err(cause) if cause.code() == ErrorCode::NotFound => Ok(None),
@@ -234,26 +252,17 @@ impl GitStore {
     }
 
     /// Moves the branch from `parent` to `commit` if it still is at `parent`.
-    fn move_branch(
-        &self,
-        new: &NewAppend,
-        parent: Option<Oid>,
-        commit: Oid,
-    ) -> Result<(), AppendError> {
+    fn move_branch(&self, why: &str, parent: Option<Oid>, commit: Oid) -> Result<(), AppendError> {
         let mut waits_left = lock::FOREIGN_LOCK_WAITS;
         loop {
             let moved = match parent {
-                Some(old) => self.repository.reference_matching(
-                    &self.branch,
-                    commit,
-                    true,
-                    old,
-                    &new.summary,
-                ),
-                None => self.repository.reference(&self.branch, commit, false, &new.summary),
+                Some(old) => {
+                    self.repository.reference_matching(&self.branch, commit, true, old, why)
+                }
+                None => self.repository.reference(&self.branch, commit, false, why),
             };
             let Err(cause) = moved else { return Ok(self.flush_branch()?) };
-            let found = self.head_oid()?;
+            let found = self.branch_oid()?;
             if found != parent {
                 return Err(conflict(parent, found));
             }
@@ -301,10 +310,14 @@ impl LedgerStore for GitStore {
         Ok(Snapshot { head: Some(Head::new(oid.to_string())), entries })
     }
 
+    fn adopt(&self, head: &Head) -> Result<(), StoreError> {
+        self.adopt_offered(head.as_str())
+    }
+
     fn append(&self, new: &NewAppend, expected_head: Option<&Head>) -> Result<Head, AppendError> {
         check_files(new)?;
         let _lock = WriteLock::take(self.common_dir(), &self.branch_lock())?;
-        let parent = self.head_oid()?;
+        let parent = self.branch_oid()?;
         let found = parent.map(|oid| Head::new(oid.to_string()));
         if found.as_ref() != expected_head {
             return Err(AppendError::Conflict { expected: expected_head.cloned(), found });
@@ -316,7 +329,8 @@ impl LedgerStore for GitStore {
             self.fetch()?;
             return Err(conflict(parent, self.head_oid()?));
         }
-        self.move_branch(new, parent, commit)?;
+        self.move_branch(&new.summary, parent, commit)?;
+        self.offered.set(None);
         if (new.seq + 1).is_multiple_of(pack::ENTRIES_PER_PACK) {
             // The entry is appended; a failure here costs space and speed, nothing else.
             let _ = self.pack_newest(commit);

@@ -29,6 +29,7 @@ impl<S: LedgerStore> Ledger<S> {
             return Err(Error::Empty);
         }
         let view = chain::verify_expecting(&snapshot.entries, expected)?;
+        snapshot.head.iter().try_for_each(|head| store.adopt(head))?;
         Ok(Self { store, head: snapshot.head, view })
     }
 
@@ -142,6 +143,7 @@ impl<S: LedgerStore> Ledger<S> {
         }
         let snapshot = self.store.snapshot()?;
         let added = self.view.extend(&snapshot.entries)?;
+        snapshot.head.iter().try_for_each(|head| self.store.adopt(head))?;
         self.head = snapshot.head;
         Ok(added)
     }

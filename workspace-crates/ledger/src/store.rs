@@ -278,6 +278,15 @@ pub trait LedgerStore {
     /// When the store cannot be read or holds foreign files.
     fn snapshot(&self) -> Result<Snapshot, StoreError>;
 
+    /// Takes over the entries up to `head`, which a snapshot showed and which verify. A store that
+    /// others share keeps what it was offered aside until then.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    fn adopt(&self, _head: &Head) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Appends in one step if the head still is `expected_head`; otherwise changes nothing.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! `bench`: figures, as ratios where a floor or a peer exists. Nothing here judges.
 
+mod ledgers;
+mod machine;
 mod promql;
 
 use std::time::Instant as Clock;
@@ -32,6 +34,7 @@ pub enum Command {
     Status,
     /// Verifying a ledger of 1,000 entries
     Verify,
+    Ledger(ledgers::Args),
     Promql(promql::Args),
 }
 
@@ -43,6 +46,7 @@ pub fn run(global: &Global, command: &Command) -> Outcome {
         Command::Spinup => spinup(&world()?),
         Command::Status => status(&world()?),
         Command::Verify => verify(&world()?),
+        Command::Ledger(args) => ledgers::run(args),
         Command::Promql(args) => promql::run(args),
     }
 }

@@ -13,7 +13,7 @@ pub enum Exit {
     Usage,
     /// The definitions have errors.
     Definition,
-    /// The ledger is missing, not valid, or foreign; or a key is missing.
+    /// The ledger is missing, not valid, foreign, or out of reach; or a key is missing.
     Ledger,
     /// A deployment could not be brought up, asked or taken down.
     Deployment,
@@ -35,7 +35,11 @@ pub const EXITS: &[(Exit, u8, &str)] = &[
     (Exit::Failed, 1, "Something went wrong that no other code names."),
     (Exit::Usage, 2, "The command line is not understood."),
     (Exit::Definition, 3, "The definitions have errors."),
-    (Exit::Ledger, 4, "The ledger is missing, not valid or foreign, or a key is missing."),
+    (
+        Exit::Ledger,
+        4,
+        "The ledger is missing, not valid, foreign or out of reach, or a key is missing.",
+    ),
     (Exit::Deployment, 5, "A deployment could not be brought up, asked or taken down."),
     (Exit::NotNow, 6, "The state of the programme does not allow it."),
     (Exit::NotVerified, 7, "A signature, a digest or a chain does not verify."),

@@ -15,6 +15,7 @@ mod process;
 mod progress;
 mod proposals;
 mod queries;
+mod remote;
 mod serving;
 mod session;
 mod signed;

@@ -38,7 +38,24 @@ impl Session {
         changes: Option<Overrides>,
     ) -> Result<(Self, Ledger<GitStore>), Failure> {
         let lock = lock(world)?;
-        let ledger = world.ledger()?;
+        Self::over(world, changes, lock, world.shared_ledger()?)
+    }
+
+    /// The same for a command that appends nothing, and so can do without the ledger's remote.
+    pub fn open_to_judge(
+        world: &World,
+        changes: Option<Overrides>,
+    ) -> Result<(Self, Ledger<GitStore>), Failure> {
+        let lock = lock(world)?;
+        Self::over(world, changes, lock, world.ledger()?)
+    }
+
+    fn over(
+        world: &World,
+        changes: Option<Overrides>,
+        lock: File,
+        ledger: Ledger<GitStore>,
+    ) -> Result<(Self, Ledger<GitStore>), Failure> {
         let overrides = match changes {
             Some(changes) => changes,
             None => remembered(world)?,

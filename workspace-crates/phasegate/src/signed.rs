@@ -28,7 +28,7 @@ impl Book {
     /// Opens the ledger; needs no key.
     pub fn open(world: &World) -> Result<Self, Failure> {
         let lock = session::lock(world)?;
-        Ok(Self { ledger: world.ledger()?, world: world.clone(), _lock: lock })
+        Ok(Self { ledger: world.shared_ledger()?, world: world.clone(), _lock: lock })
     }
 
     /// What has been written so far.

@@ -8,11 +8,12 @@ use calendar::{Calendar, CalendarLint};
 use definition::{Checked, Definitions, Lint, Operation, Overrides, Phase, Pipeline};
 use diagnostics::Diagnostic;
 use gates::GateLint;
-use ledger::{GitStore, Ledger, Pins, SshKeySigner};
+use ledger::{GitStore, Ledger, Pins, SshKeySigner, StoreError};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{count, say, stderr_has_colour};
+use crate::remote;
 
 /// How far the clocks of those who write a ledger and of those who read it may differ.
 pub const CLOCK_SKEW: base::Duration = base::Duration::from_minutes(10);
@@ -174,9 +175,25 @@ impl World {
         })
     }
 
-    /// The ledger of this repository, verified.
+    /// The ledger of this repository, verified, to read it. Where it is shared it is brought up to
+    /// date; when the remote does not answer it is the copy here, and that is said.
     pub fn ledger(&self) -> Result<Ledger<GitStore>, Failure> {
-        let store = GitStore::open(&self.root)?;
+        let (store, silence) = remote::to_read(GitStore::open(&self.root)?)?;
+        match (self.verified(store), silence) {
+            (Ok(ledger), Some(silence)) => {
+                say(remote::notice(&silence, &ledger));
+                Ok(ledger)
+            }
+            (ledger, _) => ledger,
+        }
+    }
+
+    /// The ledger of this repository, verified, to append to it: without its remote nobody can.
+    pub fn shared_ledger(&self) -> Result<Ledger<GitStore>, Failure> {
+        self.verified(remote::to_change(GitStore::open(&self.root)?)?)
+    }
+
+    fn verified(&self, store: GitStore) -> Result<Ledger<GitStore>, Failure> {
         let seen = self.seen();
         let expected = ledger::Expectations {
             remembered: seen,
@@ -189,7 +206,10 @@ impl World {
                 Exit::Ledger,
                 "this repository has no ledger yet (branch `phase-ledger`)",
             )
-            .hint("Start one with `cargo xtask ledger init`, or fetch it: `git fetch origin phase-ledger:phase-ledger`."),
+            .hint("Start one with `cargo xtask ledger init`, or fetch it: `git fetch origin phase-ledger:phase-ledger`. `git config phasegate.remote origin` shares it from then on."),
+            error @ ledger::Error::Store(StoreError::Unreachable { .. }) => {
+                Failure::of(Exit::Ledger, &error).hint("Commands that only read do without it.")
+            }
             error => Failure::of(Exit::Ledger, &error)
                 .hint("`cargo xtask report verify` checks the ledger; restore the branch from a clone that verifies. When you replaced the ledger on purpose, delete .phasegate/seen.json."),
         })?;

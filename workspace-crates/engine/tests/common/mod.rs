@@ -24,8 +24,8 @@ use evidence::{DocumentBody, Origin, Record};
 use gates::Need;
 use ledger::body::{self, Body};
 use ledger::{
-    Draft, Expectations, Ledger, LedgerStore as _, Pins, Policy, Principal, PrincipalKind, Role,
-    Roles, Signer, SshKeySigner,
+    Draft, Expectations, Ledger, LedgerStore, Pins, Policy, Principal, PrincipalKind, Role, Roles,
+    Signer, SshKeySigner,
 };
 
 pub use networks::{Fake, Networks};
@@ -143,6 +143,15 @@ impl World {
     }
 
     fn open(&self, roles: Roles, signers: &[&str]) {
+        self.begin(self.store.clone(), roles, signers);
+    }
+
+    /// Another ledger of the same programme, in `store`.
+    pub fn begin_in<S: LedgerStore>(&self, store: S) -> Ledger<S> {
+        self.begin(store, self.roles(), &["lead"])
+    }
+
+    fn begin<S: LedgerStore>(&self, store: S, roles: Roles, signers: &[&str]) -> Ledger<S> {
         let genesis = body::Genesis {
             pipeline: self.pipeline().id.clone(),
             roles,
@@ -152,7 +161,7 @@ impl World {
         let network = NetworkId::new("demo").unwrap();
         let signers: Vec<&dyn Signer> =
             signers.iter().map(|name| &self.keys[name] as &dyn Signer).collect();
-        Ledger::create(self.store.clone(), network, draft, &signers, BTreeMap::new()).unwrap();
+        Ledger::create(store, network, draft, &signers, BTreeMap::new()).unwrap()
     }
 
     fn roles(&self) -> Roles {

@@ -1,6 +1,7 @@
 //! A ledger in memory that several programs share, and that fails or is interfered with on demand.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::rc::Rc;
 
 use ledger::body::{Body, Event, Proposed};
@@ -15,8 +16,8 @@ struct Script {
     appends: usize,
     /// Before this append the program dies; `true`: right after it.
     dies: Option<(usize, bool)>,
-    /// Before this append somebody else appends.
-    intruder: Option<(usize, Rc<SshKeySigner>)>,
+    /// Before these appends somebody else appends.
+    intruder: Option<(Range<usize>, Rc<SshKeySigner>)>,
 }
 
 /// A handle on one store.
@@ -39,11 +40,20 @@ impl Shared {
 
     /// Lets `who` append something right before the append `index`.
     pub fn intrude_at(&self, index: usize, who: SshKeySigner) {
-        let intruder = Some((index, Rc::new(who)));
+        self.intrude(index..index + 1, who);
+    }
+
+    /// Lets `who` append something right before every append.
+    pub fn intrude_always(&self, who: SshKeySigner) {
+        self.intrude(0..usize::MAX, who);
+    }
+
+    fn intrude(&self, when: Range<usize>, who: SshKeySigner) {
+        let intruder = Some((when, Rc::new(who)));
         *self.script.borrow_mut() = Script { intruder, ..Script::default() };
     }
 
-    fn intrude(&self, who: &SshKeySigner) {
+    fn append_as(&self, who: &SshKeySigner) {
         let mut ledger = Ledger::open(self.without_script(), &Expectations::default()).unwrap();
         let last = &ledger.view().last().entry;
         let draft = Draft::new(last.time, super::pins(), Event::new("intruded"));
@@ -73,8 +83,8 @@ impl LedgerStore for Shared {
             return Err(died());
         }
         let intruder = self.script.borrow().intruder.clone();
-        if let Some((_, who)) = intruder.filter(|(at, _)| *at == index) {
-            self.intrude(&who);
+        if let Some((_, who)) = intruder.filter(|(when, _)| when.contains(&index)) {
+            self.append_as(&who);
         }
         let head = self.store.append(new, expected)?;
         if dies.is_some() { Err(died()) } else { Ok(head) }

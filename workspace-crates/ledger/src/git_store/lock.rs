@@ -43,6 +43,7 @@ impl WriteLock {
         file.read_to_string(&mut mark).map_err(io("reading", &path))?;
         if !mark.is_empty() {
             clear(branch_lock)?;
+            clear_drafts(&common_dir.join("objects"));
         }
         set_mark(&mut file, "writing\n").map_err(io("writing", &path))?;
         Ok(Self { file })
@@ -70,5 +71,19 @@ fn clear(branch_lock: &Path) -> Result<(), StoreError> {
             Err(StoreError::Io { action: "removing the stale lock file", path, source })
         }
         _ => Ok(()),
+    }
+}
+
+/// Removes the files that a dead writer had not yet given their names. They are only litter, so
+/// one that cannot be removed does no harm. Git itself names its own drafts otherwise.
+fn clear_drafts(objects: &Path) {
+    for (folder, prefix) in
+        [(objects.to_owned(), "tmp_object_git2_"), (objects.join("pack"), "pack_git2_")]
+    {
+        for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if file.file_name().to_string_lossy().starts_with(prefix) {
+                let _ = std::fs::remove_file(file.path());
+            }
+        }
     }
 }

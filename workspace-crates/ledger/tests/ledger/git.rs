@@ -240,46 +240,6 @@ fn put_on_branch(repository: &git2::Repository, path: &str, mode: i32, bytes: &[
 }
 
 #[test]
-fn eight_writers_stay_linear_and_lose_nothing() {
-    const WRITERS: usize = 8;
-    const APPENDS: usize = 20;
-    let folder = tempfile::tempdir().unwrap();
-    create(fast(folder.path()));
-    std::thread::scope(|scope| {
-        for writer in 0..WRITERS {
-            let path = folder.path();
-            scope.spawn(move || {
-                let mut ledger = Ledger::open(
-                    GitStore::open(path).unwrap().with_durability(Durability::Buffered),
-                    &Expectations::default(),
-                )
-                .unwrap();
-                for nth in 0..APPENDS {
-                    let name = format!("w{writer}-{nth}");
-                    while let Err(error) = append(&mut ledger, &name) {
-                        assert!(error.is_conflict(), "{error}");
-                        ledger.refresh().unwrap();
-                    }
-                }
-            });
-        }
-    });
-    let ledger =
-        Ledger::open(GitStore::open(folder.path()).unwrap(), &Expectations::default()).unwrap();
-    let names: std::collections::BTreeSet<_> =
-        ledger.view().iter().map(|one| one.entry.summary()).collect();
-    assert_eq!(names.len(), WRITERS * APPENDS + 1);
-    let repository = git2::Repository::open(folder.path()).unwrap();
-    let mut walk = repository.revwalk().unwrap();
-    walk.push_ref(ledger::LEDGER_BRANCH).unwrap();
-    let parents = |oid| repository.find_commit(oid).unwrap().parent_count();
-    let parents: Vec<_> = walk.map(|oid| parents(oid.unwrap())).collect();
-    assert_eq!(parents.len(), WRITERS * APPENDS + 1);
-    assert_eq!(parents.iter().sum::<usize>(), WRITERS * APPENDS);
-    assert!(parents.iter().all(|count| *count <= 1));
-}
-
-#[test]
 fn a_dead_writers_lock_is_cleared_and_another_programs_lock_is_respected() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = create(fast(folder.path()));

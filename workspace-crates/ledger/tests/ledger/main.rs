@@ -8,6 +8,8 @@
 )]
 
 mod chain;
+mod children;
+mod clones;
 mod consent;
 mod crash;
 mod git;
@@ -19,5 +21,7 @@ mod roles;
 mod second_verifier;
 mod signing;
 mod ssh_keygen;
+mod stress;
+mod transports;
 mod vectors;
 mod world;

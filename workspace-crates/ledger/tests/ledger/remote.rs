@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use ledger::git_store::{Fetched, REMOTE_KEY};
 use ledger::{
-    AppendError, Durability, Error, Expectations, GitStore, Ledger, LedgerStore as _, StoreError,
-    chain,
+    AppendError, Durability, Error, Expectations, GitStore, LEDGER_BRANCH, Ledger,
+    LedgerStore as _, StoreError, chain,
 };
 
 use crate::git::{create, fast, git};
@@ -168,4 +169,143 @@ fn a_fork_is_an_error_that_names_both_ends() {
         said.contains("has forked") && said.contains(&ours) && said.contains(&theirs),
         "{said}"
     );
+}
+
+#[test]
+fn what_the_remote_lacks_is_told() {
+    let shared = Shared::new();
+    assert_eq!(shared.store("clone").fetch().unwrap(), Fetched::Level);
+    let mut ledger = create(shared.store("clone"));
+    let before = ledger.head().unwrap().to_string();
+    append(&mut ledger, "deploy").unwrap();
+    assert_eq!(shared.store("clone").fetch().unwrap(), Fetched::Level);
+    assert_eq!(shared.store("clone").without_remote().fetch().unwrap(), Fetched::Alone);
+    // The remote is rolled back; what was seen before stays.
+    git(&shared.remote(), &["update-ref", ledger::LEDGER_BRANCH, &before]);
+    assert_eq!(shared.store("clone").fetch().unwrap(), Fetched::Ahead);
+    assert_eq!(shared.open("clone").view().len(), 2);
+    git(&shared.remote(), &["update-ref", "-d", ledger::LEDGER_BRANCH]);
+    assert_eq!(shared.store("clone").fetch().unwrap(), Fetched::Ahead);
+    append(&mut ledger, "announce").unwrap();
+    assert_eq!(shared.events(), ["deploy", "announce"]);
+}
+
+#[test]
+fn fetching_moves_nothing_but_the_branch() {
+    let shared = Shared::new();
+    let mut ledger = create(shared.store("first"));
+    append(&mut ledger, "deploy").unwrap();
+    shared.open("second");
+    let second = shared.folder.path().join("second");
+    assert_eq!(git(&second, &["for-each-ref", "--format=%(refname)"]).unwrap(), LEDGER_BRANCH);
+    assert!(!second.join("FETCH_HEAD").exists());
+    // A branch whose name only ends like the ledger's is another branch.
+    let head = ledger.head().unwrap().to_string();
+    git(&shared.remote(), &["update-ref", "-d", LEDGER_BRANCH]);
+    git(&shared.remote(), &["update-ref", &format!("refs/heads/{LEDGER_BRANCH}"), &head]);
+    assert_eq!(shared.store("third").fetch().unwrap(), Fetched::Level);
+}
+
+#[test]
+fn the_remote_that_the_configuration_names_is_found() {
+    let shared = Shared::new();
+    let clone = shared.folder.path().join("clone");
+    let store = fast(&clone);
+    assert_eq!(store.configured_remote().unwrap(), None);
+    git(&clone, &["config", REMOTE_KEY, ""]);
+    assert_eq!(store.configured_remote().unwrap(), None);
+    // A name, whose address is relative to the repository.
+    git(&clone, &["remote", "add", "upstream", "../remote"]);
+    git(&clone, &["config", REMOTE_KEY, "upstream"]);
+    let name = store.configured_remote().unwrap().unwrap();
+    assert_eq!(name, "upstream");
+    create(store.with_remote(name));
+    assert_eq!(shared.events(), Vec::<String>::new());
+}
+
+#[test]
+fn a_relative_address_counts_from_the_root_of_the_work_tree() {
+    let shared = Shared::new();
+    let work = shared.folder.path().join("work");
+    std::fs::create_dir_all(work.join("below")).unwrap();
+    git(&work, &["init", "-q"]);
+    git(&work, &["remote", "add", "upstream", "../remote"]);
+    create(GitStore::open(&work.join("below")).unwrap().with_remote("upstream"));
+    assert_eq!(shared.events(), Vec::<String>::new());
+}
+
+#[test]
+fn no_message_shows_who_logs_in_and_with_what() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nobody listens on port 1; git then repeats the address that it was given.
+    let store = |address: &str| fast(&folder.path().join("clone")).with_remote(address);
+    let error = store("http://somebody:canary@127.0.0.1:1/x").fetch().unwrap_err();
+    let said = format!("{error} {error:?}");
+    assert!(matches!(error, StoreError::Unreachable { .. }), "{said}");
+    assert!(said.contains("http://***@127.0.0.1:1/x"), "{said}");
+    assert!(!said.contains("canary") && !said.contains("somebody"), "{said}");
+    let store = store("http://somebody:canary@127.0.0.1:1/x");
+    assert!(!format!("{store:?}").contains("canary"));
+    // The address behind a name.
+    git(
+        &folder.path().join("clone"),
+        &["remote", "add", "origin", "http://a:canary@127.0.0.1:1/x"],
+    );
+    let error = fast(&folder.path().join("clone")).with_remote("origin").fetch().unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+}
+
+#[test]
+fn an_address_is_never_taken_for_an_option_or_a_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    for address in [
+        format!("--upload-pack=touch {}", trace.display()),
+        format!("ext::touch {}", trace.display()),
+    ] {
+        let error = fast(&folder.path().join("clone")).with_remote(address).fetch().unwrap_err();
+        assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
+        assert!(!trace.exists());
+    }
+}
+
+#[test]
+fn what_does_not_verify_is_not_taken_over_from_the_remote() {
+    let shared = Shared::new();
+    let mut ledger = create(shared.store("clone"));
+    append(&mut ledger, "deploy").unwrap();
+    let mut other = shared.open("other");
+    let good = ledger.head().unwrap().to_string();
+
+    // Somebody who may push, but not sign, adds an entry.
+    let mut forged = ledger.view().entry_for(draft(2, event("release")));
+    forged.network = base::NetworkId::new("other").unwrap();
+    let at_remote = GitStore::open(&shared.remote()).unwrap();
+    let head = at_remote.head().unwrap();
+    at_remote.append(&append_of(&forged, &["ci"]), head.as_ref()).unwrap();
+    assert!(matches!(other.refresh(), Err(Error::Chain(_))));
+    let opened = Ledger::open(shared.store("clone"), &Expectations::default());
+    assert!(matches!(opened, Err(Error::Chain(_))));
+    for clone in ["clone", "other"] {
+        let clone = shared.folder.path().join(clone);
+        assert_eq!(git(&clone, &["rev-parse", LEDGER_BRANCH]).unwrap(), good);
+    }
+    // Nobody builds upon it.
+    assert!(append(&mut other, "announce").unwrap_err().is_conflict());
+    // The remote is repaired, and nobody here has to do anything.
+    git(&shared.remote(), &["update-ref", LEDGER_BRANCH, &good]);
+    append(&mut other, "announce").unwrap();
+    assert_eq!(shared.open("clone").view().len(), 3);
+}
+
+#[test]
+fn a_remote_that_keeps_silent_is_not_waited_for_without_end() {
+    let shared = Shared::new();
+    create(shared.store("clone"));
+    let store = shared.store("clone").with_remote("ssh://host.invalid/x");
+    // It answers when its input ends, which is never.
+    let clone = shared.folder.path().join("clone");
+    git(&clone, &["config", "core.sshCommand", "cat > /dev/null #"]);
+    let error = store.with_patience(std::time::Duration::from_millis(100)).fetch().unwrap_err();
+    assert!(error.to_string().contains("said nothing for 0.1 s"), "{error}");
 }

@@ -100,7 +100,8 @@ pub fn run(world: &World, command: &Command) -> Outcome {
 }
 
 fn up(world: &World, phase: &PhaseId, track: Track, plan: bool, changes: Overrides) -> Outcome {
-    let (mut session, ledger) = Session::open(world, Some(changes.clone()))?;
+    let open = if plan { Session::open_to_judge } else { Session::open };
+    let (mut session, ledger) = open(world, Some(changes.clone()))?;
     let mut engine = session.engine(ledger)?;
     let now = world::now();
     if plan {

@@ -325,7 +325,7 @@ fn explain(world: &World, args: &ExplainArgs) -> Outcome {
     };
     let found = match args.live {
         true => {
-            let (mut session, ledger) = Session::open(world, None)?;
+            let (mut session, ledger) = Session::open_to_judge(world, None)?;
             found_in(judge_now(&mut session, ledger, world::now())?, &phase, id)
         }
         false => judged(&reading, &phase, id, args.week.as_deref())?,
@@ -387,7 +387,8 @@ fn judge_now(
 }
 
 fn evaluate(world: &World, at: Option<Instant>, dry_run: bool, format: Format) -> Outcome {
-    let (mut session, ledger) = Session::open(world, None)?;
+    let open = if dry_run { Session::open_to_judge } else { Session::open };
+    let (mut session, ledger) = open(world, None)?;
     let mut engine = session.engine(ledger)?;
     let now = world::now();
     engine.advance_networks(now, &mut |_| {})?;

@@ -101,7 +101,7 @@ pub fn run(global: &Global, command: &Command) -> Outcome {
 }
 
 fn build(world: &World, out: &Path) -> Outcome {
-    let (mut session, ledger) = Session::open(world, None)?;
+    let (mut session, ledger) = Session::open_to_judge(world, None)?;
     let engine = session.engine(ledger)?;
     let state = engine.state();
     let Some(judged) = state.evaluations.last() else {

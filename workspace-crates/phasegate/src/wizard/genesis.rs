@@ -18,6 +18,7 @@ use super::keys::{self, NewKeys};
 use super::write;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::remote;
 use crate::world::{self, World};
 
 /// The setting of git that names the remote through which the ledger is shared.
@@ -59,9 +60,9 @@ pub fn waiting_path(world: &World) -> PathBuf {
     world.state_dir().join("genesis.json")
 }
 
-/// The store that the ledger is begun in.
+/// The store that the ledger is begun in, and the remote that it is shared through.
 pub fn store(world: &World) -> Result<GitStore, Failure> {
-    Ok(GitStore::open(&world.root)?)
+    remote::to_change(GitStore::open(&world.root)?)
 }
 
 /// The public keys of those of `root`, `lead` and `evaluator` for whom the definitions have none.

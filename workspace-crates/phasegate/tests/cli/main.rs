@@ -18,6 +18,7 @@ mod ledgers;
 mod queries;
 mod recomputing;
 mod rehearsals;
+mod remotes;
 mod reports;
 mod serving;
 mod support;

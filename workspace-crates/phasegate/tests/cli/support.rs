@@ -166,8 +166,10 @@ pub fn program(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_phasegate"));
     command.args(arguments).current_dir(folder).stdin(Stdio::null());
     command.env("COLUMNS", "100").env("NO_COLOR", "1");
-    let ours = ["RUST_LOG", "PHASEGATE_SIGNING_KEY_FILE", "PHASEGATE_GITHUB_TOKEN_FILE"];
-    for name in ours.into_iter().chain(["SSH_AUTH_SOCK"]) {
+    for name in ["SIGNING_KEY_FILE", "GITHUB_TOKEN_FILE", "LEDGER_REMOTE"] {
+        command.env_remove(format!("PHASEGATE_{name}"));
+    }
+    for name in ["RUST_LOG", "SSH_AUTH_SOCK"] {
         command.env_remove(name);
     }
     // The keys and the settings of whoever runs the tests.

@@ -7,7 +7,7 @@
 mod data;
 mod http;
 mod load;
-mod machine;
+
 mod ours;
 mod peer;
 mod remote_write;
@@ -22,11 +22,12 @@ use std::time::Instant as Clock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::machine::median;
 use self::ours::{Measured, Written, milliseconds};
 use self::peer::{Peer, Server};
 use self::rows::{Dialect, ROWS, Row};
 use self::table::{Figures, Report};
+use crate::bench::machine;
+use crate::bench::machine::median;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Format, print, print_json, say};

@@ -10,9 +10,9 @@ use samples::SampleSource;
 use serde::{Deserialize, Serialize};
 
 use super::data::{END_MS, INTERVAL_MS, SCRAPES, SERIES, START_MS};
-use super::machine;
 use super::rows::{Question, ROWS, longest_run_seconds};
 use super::stored;
+use crate::bench::machine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 

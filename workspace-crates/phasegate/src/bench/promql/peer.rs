@@ -9,8 +9,8 @@ use serde_json::Value as Json;
 
 use super::data::{END_MS, HOURS, INTERVAL_MS};
 use super::http::{self, form};
-use super::machine;
 use super::rows::{Question, longest_run_seconds};
+use crate::bench::machine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 

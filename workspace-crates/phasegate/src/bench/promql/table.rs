@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::machine::median;
 use super::ours::Measured;
 use super::peer::Peer;
 use super::rows::ROWS;
+use crate::bench::machine::median;
 use crate::output::table;
 
 /// Everything that was measured.
