@@ -323,6 +323,10 @@ impl<T: LedgerStore + ?Sized> LedgerStore for Box<T> {
         (**self).snapshot()
     }
 
+    fn adopt(&self, head: &Head) -> Result<(), StoreError> {
+        (**self).adopt(head)
+    }
+
     fn append(&self, new: &NewAppend, expected_head: Option<&Head>) -> Result<Head, AppendError> {
         (**self).append(new, expected_head)
     }
@@ -348,8 +352,8 @@ pub fn entry_folder(seq: u64) -> String {
 /// # Errors
 /// [`StoreError::Layout`] when a number is missing, or a file is foreign, missing or too large.
 pub fn entries_of(files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<RawEntry>, StoreError> {
-    let mut found: BTreeMap<u64, (Option<&Vec<u8>>, BTreeMap<PrincipalId, Vec<u8>>)> =
-        BTreeMap::new();
+    type Parts<'f> = (Option<&'f Vec<u8>>, BTreeMap<PrincipalId, Vec<u8>>);
+    let mut found: BTreeMap<u64, Parts<'_>> = BTreeMap::new();
     for (path, bytes) in files.iter().filter(|(path, _)| path.starts_with("entries/")) {
         let foreign = |cause: &str| StoreError::Layout {
             path: path.chars().take(200).collect(),

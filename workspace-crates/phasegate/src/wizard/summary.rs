@@ -225,7 +225,7 @@ fn next(world: &World, begun: &Begun, has_origin: bool) -> Result<Vec<Next>, Fai
         _ => "NAME",
     };
     add(&format!("phasegate rehearse {name}"), "Rehearse the whole programme in virtual time.");
-    if *begun == Begun::Not && super::genesis::store(world)?.head()?.is_none() {
+    if *begun == Begun::Not && GitStore::open(&world.root)?.head()?.is_none() {
         add("phasegate init", "Begin the ledger.");
     }
     add("phasegate phase status", "With the ledger: see where each phase stands.");

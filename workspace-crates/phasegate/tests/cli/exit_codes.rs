@@ -9,7 +9,7 @@ fn a_command_line_that_is_not_understood_is_2() {
     for wrong in [
         &["frobnicate"][..],
         &["phase"][..],
-        &["phase", "approve", "small"][..],
+        &["phase", "waive", "small/soak"][..],
         &["pipeline", "check", "--format", "xml"][..],
         &["phase", "status", "Not An Id"][..],
         &["report", "verify", "--genesis", "00"][..],

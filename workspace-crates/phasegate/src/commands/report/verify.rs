@@ -13,7 +13,6 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::material::{AnyLedger, Material};
 use crate::output::{Format, count, print, print_json, say};
-use crate::remote;
 use crate::world::{self, CLOCK_SKEW, World};
 
 /// What `report verify` is asked.
@@ -131,15 +130,7 @@ fn opened(
             let Material { ledger, evidence, .. } = Material::of_bundle(bundle, expected)?;
             Ok((ledger, Some(evidence)))
         }
-        (None, None) => {
-            let root = world()?.root;
-            let (store, silence) = remote::to_read(GitStore::open(&root)?)?;
-            let ledger = verified(store, &root, expected)?;
-            if let Some(silence) = silence {
-                say(remote::notice(&silence, &ledger));
-            }
-            Ok((ledger.boxed(), None))
-        }
+        (None, None) => Ok((open(&world()?.root, expected)?, None)),
     }
 }
 
@@ -148,15 +139,7 @@ fn open(path: &Path, expected: &Expectations) -> Result<AnyLedger, Failure> {
     if path.is_file() {
         return Ok(Material::of_bundle(&Bundle::read(path)?, expected)?.ledger);
     }
-    Ok(verified(GitStore::open(path)?, path, expected)?.boxed())
-}
-
-fn verified(
-    store: GitStore,
-    path: &Path,
-    expected: &Expectations,
-) -> Result<Ledger<GitStore>, Failure> {
-    Ledger::open(store, expected).map_err(|error| match error {
+    let ledger = Ledger::open(GitStore::open(path)?, expected).map_err(|error| match error {
         ledger::Error::Empty => Failure::new(
             Exit::Ledger,
             format!("{} has no ledger (branch `phase-ledger`)", path.display()),
@@ -165,7 +148,8 @@ fn verified(
         error => Failure::of(Exit::NotVerified, &error).hint(
             "Fetch the branch again from where it is published, and compare the genesis digest.",
         ),
-    })
+    })?;
+    Ok(ledger.boxed())
 }
 
 fn report_files(args: &Args, bundle: Option<&Bundle>) -> Option<ReportFiles> {
