@@ -12,7 +12,7 @@ use ledger::{GitStore, Ledger, Pins, SshKeySigner};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{count, say, stderr_has_colour};
+use crate::output::{Painted, count, say_painted, stderr_has_colour};
 
 /// The file of the state folder that remembers the newest verified entry.
 const SEEN: &str = "seen.json";
@@ -129,7 +129,7 @@ impl World {
         let files = definition::files::read(&self.root).map_err(|error| match error {
             definition::files::FilesError::Refused { diagnostics, sources } => {
                 let text = diagnostics::render::human(&diagnostics, &sources, stderr_has_colour());
-                say(text.trim_end());
+                say_painted(&Painted::by_renderer(text.trim_end().to_owned()));
                 Failure::new(Exit::Definition, "the definition files cannot be used")
             }
             error => Failure::of(Exit::File, &error),
@@ -145,7 +145,7 @@ impl World {
         }
         let text =
             diagnostics::render::human(&checked.diagnostics, &checked.sources, stderr_has_colour());
-        say(text.trim_end());
+        say_painted(&Painted::by_renderer(text.trim_end().to_owned()));
         let errors = checked.diagnostics.iter().filter(|one| one.is_error()).count();
         Err(Failure::new(
             Exit::Definition,

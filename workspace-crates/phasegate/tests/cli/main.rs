@@ -11,6 +11,7 @@ mod definitions;
 mod deployments;
 mod exit_codes;
 mod help;
+mod hostile;
 mod ledgers;
 mod queries;
 mod rehearsals;
