@@ -5,6 +5,7 @@ use base::NetworkId;
 use crate::chain::{self, Expectations, VerifiedLedger};
 use crate::entry::{Draft, Entry};
 use crate::error::Error;
+use crate::secrets::Secrets;
 use crate::signing::Signer;
 use crate::store::{Head, LedgerStore, NewAppend};
 
@@ -14,6 +15,7 @@ pub struct Ledger<S> {
     store: S,
     head: Option<Head>,
     view: VerifiedLedger,
+    secrets: Secrets,
 }
 
 impl<S: LedgerStore> Ledger<S> {
@@ -28,7 +30,7 @@ impl<S: LedgerStore> Ledger<S> {
             return Err(Error::Empty);
         }
         let view = chain::verify_expecting(&snapshot.entries, expected)?;
-        Ok(Self { store, head: snapshot.head, view })
+        Ok(Self { store, head: snapshot.head, view, secrets: Secrets::default() })
     }
 
     /// Writes the genesis entry into an empty store.
@@ -50,7 +52,14 @@ impl<S: LedgerStore> Ledger<S> {
         new.files = files;
         let view = chain::verify(&[new.raw()]).map_err(Error::Refused)?;
         let head = store.append(&new, snapshot.head.as_ref())?;
-        Ok(Self { store, head: Some(head), view })
+        Ok(Self { store, head: Some(head), view, secrets: Secrets::default() })
+    }
+
+    /// The same ledger, which from now on refuses what would publish one of `secrets`.
+    #[must_use]
+    pub fn refusing(mut self, secrets: Secrets) -> Self {
+        self.secrets = secrets;
+        self
     }
 
     /// The verified entries.
@@ -74,7 +83,8 @@ impl<S: LedgerStore> Ledger<S> {
     /// Signs, verifies and appends one entry with its files, in one step.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the entry would not be valid. [`Error::is_conflict`] tells that
+    /// [`Error::Refused`] when the entry would not be valid, [`Error::Append`] when it or a file
+    /// would publish a private key or a secret. [`Error::is_conflict`] tells that
     /// somebody else appended first: call [`Ledger::refresh`], look at the new entries, and
     /// decide anew. Nothing was appended in either case.
     pub fn append(
@@ -85,6 +95,7 @@ impl<S: LedgerStore> Ledger<S> {
     ) -> Result<(), Error> {
         let mut new = NewAppend::signed(&self.view.entry_for(draft), signers)?;
         new.files = files;
+        self.secrets.check(&new)?;
         let checked = self.view.check_next(&new.raw()).map_err(Error::Refused)?;
         self.head = Some(self.store.append(&new, self.head.as_ref())?);
         self.view.accept(checked);

@@ -1,6 +1,7 @@
 //! The repository that a command works in: its root, definitions, ledger, keys and state.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use base::{Instant, PipelineId, PrincipalId};
@@ -8,7 +9,7 @@ use calendar::{Calendar, CalendarLint};
 use definition::{Checked, Definitions, Lint, Operation, Overrides, Phase, Pipeline};
 use diagnostics::Diagnostic;
 use gates::GateLint;
-use ledger::{GitStore, Ledger, Pins, SshKeySigner};
+use ledger::{GitStore, Ledger, Pins, Secrets, SshKeySigner};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -69,6 +70,21 @@ impl Lint for NetworkLint {
     ) -> Vec<Diagnostic> {
         deployment::scheduled_action(operation).err().unwrap_or_default()
     }
+}
+
+/// What this program could give away: secrets of its environment, and the token that it reads.
+pub fn secrets() -> Secrets {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let mut secrets = Secrets::in_environment(std::env::vars_os().filter_map(text));
+    if let Some(path) = std::env::var_os("PHASEGATE_GITHUB_TOKEN_FILE")
+        // A file that cannot be read is told where it is needed.
+        && let Ok(token) = std::fs::read_to_string(path)
+    {
+        secrets.add("PHASEGATE_GITHUB_TOKEN_FILE", token);
+    }
+    secrets
 }
 
 /// The repository.
@@ -186,7 +202,7 @@ impl World {
                 .hint("`cargo xtask report verify` checks the ledger; restore the branch from a clone that verifies. When you replaced the ledger on purpose, delete .phasegate/seen.json."),
         })?;
         self.remember(&ledger);
-        Ok(ledger)
+        Ok(ledger.refusing(secrets()))
     }
 
     /// The newest entry that this repository has verified before: a ledger that lost it was rolled
