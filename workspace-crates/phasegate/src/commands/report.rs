@@ -1,6 +1,7 @@
 //! `report`: build, verify and publish reports.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use base::{Digest, Instant, VerdictKind};
@@ -123,8 +124,8 @@ fn verify(report: Option<&Path>, repository: &Path, genesis: Option<Digest>) -> 
 
 /// The signature is by a member of `evaluator`, and every file is what the statement says.
 fn verify_report(folder: &Path, roles: &Roles) -> Result<(), Failure> {
-    let statement = read(&folder.join(STATEMENT))?;
-    let signature = read(&folder.join(SIGNATURE))?;
+    let statement = read(&folder.join(STATEMENT), STATEMENT_BYTES_MAX)?;
+    let signature = read(&folder.join(SIGNATURE), STATEMENT_BYTES_MAX)?;
     let refuse = |why: String| Failure::new(Exit::NotVerified, why);
     let (signer, _) = keys_of(roles, "evaluator")
         .into_iter()
@@ -143,11 +144,12 @@ fn verify_report(folder: &Path, roles: &Roles) -> Result<(), Failure> {
     for subject in &parsed.subject {
         let name = subject.name.as_deref().unwrap_or_default();
         // The name comes from a file that somebody sent: it must be a plain file name.
-        if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if name.is_empty() || !name.chars().all(plain) || name.starts_with('.') {
             return Err(refuse(format!("`{name}` is not the name of a report's file")));
         }
         let path = folder.join(name);
-        let bytes = std::fs::read(&path).map_err(|error| Failure::file("read", &path, &error))?;
+        let bytes = read(&path, ledger::store::REPORT_BYTES_MAX as u64)?;
         let found = Digest::of(&bytes).to_string();
         if subject.digest.get("sha256") != Some(&found) {
             return Err(refuse(format!("{} is not what was signed", path.display()))
@@ -168,7 +170,7 @@ fn verify_report(folder: &Path, roles: &Roles) -> Result<(), Failure> {
 
 /// The ledger announced a report with exactly these files.
 fn verify_published<S: LedgerStore>(folder: &Path, ledger: &Ledger<S>) -> Result<(), Failure> {
-    let digest = Digest::of(&read(&folder.join(STATEMENT))?).to_string();
+    let digest = Digest::of(&read(&folder.join(STATEMENT), STATEMENT_BYTES_MAX)?).to_string();
     let announced = ledger.view().iter().find(|verified| match &verified.entry.body {
         ledger::Body::Event(event) => event.detail["files"][STATEMENT] == digest.as_str(),
         _ => false,
@@ -196,12 +198,21 @@ fn keys_of(roles: &Roles, role: &str) -> Vec<(String, PublicKey)> {
         .collect()
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let size = std::fs::metadata(path).map_err(|error| Failure::file("read", path, &error))?.len();
-    if size > STATEMENT_BYTES_MAX {
-        return Err(Failure::new(Exit::NotVerified, format!("{} is too large", path.display())));
+/// Reads a file of a folder that somebody sent: a plain one, and no more of it than is allowed.
+fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
+    let failed = |error| Failure::file("read", path, &error);
+    let refuse = |why| Failure::new(Exit::NotVerified, format!("{} {why}", path.display()));
+    // A link or a pipe could lead anywhere, and could have no end.
+    if !std::fs::symlink_metadata(path).map_err(failed)?.is_file() {
+        return Err(refuse("is not a plain file"));
     }
-    std::fs::read(path).map_err(|error| Failure::file("read", path, &error))
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(refuse("is too large"));
+    }
+    Ok(bytes)
 }
 
 fn site(world: &World, out: &Path) -> Outcome {

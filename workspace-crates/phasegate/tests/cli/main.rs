@@ -7,12 +7,14 @@
 )]
 
 mod archives;
+mod canary;
 mod definitions;
 mod deployments;
 mod exit_codes;
 mod help;
 mod hostile;
 mod ledgers;
+mod paths;
 mod queries;
 mod rehearsals;
 mod reports;
