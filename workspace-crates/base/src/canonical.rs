@@ -34,4 +34,19 @@ mod tests {
         let bytes = canonical_json(&Unordered { zebra: 1, apple: 2 }).unwrap();
         assert_eq!(bytes, b"{\"apple\":2,\"zebra\":1}\n");
     }
+
+    #[test]
+    fn a_number_that_was_written_is_read_as_the_same_number() {
+        let mut bits: u64 = 0x9e37_79b9_7f4a_7c15;
+        let random = std::iter::repeat_with(|| {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            f64::from_bits(bits)
+        });
+        let numbers = random.filter(|number| number.is_finite()).take(20_000);
+        for number in numbers.chain([118_446_744_073_709_551_616.5, 0.1, -0.0, 5e-324]) {
+            let bytes = canonical_json(&number).unwrap();
+            let read: f64 = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(read.to_bits(), number.to_bits(), "{number}");
+        }
+    }
 }

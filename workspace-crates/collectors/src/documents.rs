@@ -7,6 +7,7 @@ use evidence::{DocumentBody, Problem, ProblemKind, Record, to_body};
 use gates::Need;
 use gates::kinds::local_links;
 
+use crate::inside::resolve;
 use crate::{Collector, Request, record};
 
 /// A document larger than this is not read.
@@ -45,11 +46,8 @@ impl Documents {
 
     fn text(&self, path: &str) -> Result<Option<String>, (ProblemKind, String)> {
         let unreachable = |why: String| (ProblemKind::Unreachable, why);
-        let Some(inside) = self.resolve(Path::new(path)) else {
-            return Err(unreachable(format!(
-                "`{path}` leads out of the repository; name a file inside it."
-            )));
-        };
+        let inside = resolve(&self.root, Path::new(path))
+            .map_err(|why| unreachable(format!("`{path}` {why}.")))?;
         let size = match std::fs::metadata(&inside) {
             Ok(metadata) if metadata.is_file() => metadata.len(),
             Ok(_) => return Err(unreachable(format!("`{path}` is not a file."))),
@@ -69,20 +67,6 @@ impl Documents {
             .map_err(|_| (ProblemKind::Malformed, format!("`{path}` is not UTF-8 text.")))
     }
 
-    /// The file that `path` names, when it lies inside the root after every link is followed.
-    fn resolve(&self, path: &Path) -> Option<PathBuf> {
-        let plain =
-            path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
-        if !plain {
-            return None;
-        }
-        let joined = self.root.join(path);
-        let (Ok(real), Ok(root)) = (joined.canonicalize(), self.root.canonicalize()) else {
-            return Some(joined);
-        };
-        real.starts_with(root).then_some(real)
-    }
-
     fn existing_links(&self, path: &str, text: &str) -> BTreeSet<String> {
         let folder = Path::new(path).parent().unwrap_or(Path::new(""));
         // The gate looks the links up that it finds itself, so it has to be the same search.
@@ -90,7 +74,7 @@ impl Documents {
             .into_iter()
             .filter(|file| {
                 let normal = normalize(&folder.join(file));
-                normal.is_some_and(|p| self.resolve(&p).is_some_and(|real| real.is_file()))
+                normal.is_some_and(|p| resolve(&self.root, &p).is_ok_and(|real| real.is_file()))
             })
             .collect()
     }
@@ -163,7 +147,11 @@ mod tests {
         let root = tree();
         let outside = tempfile::NamedTempFile::new().unwrap();
         std::os::unix::fs::symlink(outside.path(), root.path().join("link.md")).unwrap();
-        for path in ["../x.md", "/etc/passwd", "docs/../../x", "link.md"] {
+        std::fs::create_dir_all(root.path().join(".phasegate/keys")).unwrap();
+        std::fs::write(root.path().join(".phasegate/keys/lead"), "a key").unwrap();
+        for path in
+            ["../x.md", "/etc/passwd", "docs/../../x", "link.md", ".phasegate/keys/lead", "docs"]
+        {
             let problem = Documents::new(root.path()).read(path).problem;
             assert_eq!(problem.map(|p| p.kind), Some(ProblemKind::Unreachable), "{path}");
         }

@@ -5,6 +5,7 @@
 
 mod documents;
 mod github;
+mod inside;
 mod probes;
 mod prometheus;
 mod recorded;
@@ -17,7 +18,7 @@ use gates::Need;
 pub use documents::Documents;
 pub use github::{GitHub, GitHubError};
 pub use probes::Probes;
-pub use prometheus::{Pace, Prometheus};
+pub use prometheus::{Pace, Prometheus, read_answer};
 pub use recorded::{RecordedIssues, Script, ScriptError, ScriptedApproval};
 
 /// The version of every collector in this crate, as it stands in the origin of a record.

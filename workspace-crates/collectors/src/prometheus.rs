@@ -21,6 +21,7 @@ use crate::{Collector, Request, record};
 use connection::{Connection, Send};
 pub use pace::Pace;
 use pace::RealPace;
+use reply::BadReply;
 
 /// How far a selector without a window looks back, as in Phasegate's own evaluator. A server that
 /// was configured otherwise is told.
@@ -233,6 +234,18 @@ fn hide(connection: &Connection<'_>, body: &mut ServerBody) {
                 |(name, value): (String, String)| (connection.hide(&name), connection.hide(&value));
             series.metric = metric.into_iter().map(hidden).collect();
         }
+    }
+}
+
+/// The series of a server's reply to `question`, as they are kept as evidence.
+///
+/// # Errors
+/// When the reply has another form, or holds what was not asked; and what the server says when it
+/// could or would not answer.
+pub fn read_answer(bytes: &[u8], question: &Question) -> Result<Vec<AnsweredSeries>, String> {
+    match reply::read(bytes, question) {
+        Ok(reply) => Ok(reply.result),
+        Err(BadReply::Malformed(why) | BadReply::Failed(why) | BadReply::Refused(why)) => Err(why),
     }
 }
 

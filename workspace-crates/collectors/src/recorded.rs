@@ -9,7 +9,12 @@ use evidence::{IssuesBody, Problem, ProblemKind, Record, to_body};
 use gates::Need;
 use serde::Deserialize;
 
-use crate::{Collector, Request, record};
+use crate::{Collector, Request, inside, record};
+
+/// A script larger than this is some other file.
+const SCRIPT_BYTES_MAX: u64 = 1024 * 1024;
+/// A saved page larger than this is not read.
+const PAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// The script of a rehearsal.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -81,12 +86,13 @@ pub enum ScriptError {
 }
 
 impl Script {
-    /// Reads the script at `path`.
+    /// Reads the script at `path` below `root`.
     ///
     /// # Errors
-    /// When the file cannot be read, is not valid, or has another schema.
-    pub fn read(path: &Path) -> Result<Self, ScriptError> {
-        let text = std::fs::read_to_string(path)
+    /// When the file lies elsewhere, cannot be read, is not valid, or has another schema.
+    pub fn read(root: &Path, path: &Path) -> Result<Self, ScriptError> {
+        let text = inside::read(root, path, SCRIPT_BYTES_MAX)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other))
             .map_err(|source| ScriptError::Read { path: path.to_owned(), source })?;
         let script: Self = toml::from_str(&text).map_err(|source| ScriptError::Parse {
             path: path.to_owned(),
@@ -122,7 +128,7 @@ impl RecordedIssues {
             complete: false,
             problem: None,
         };
-        let read = std::fs::read(self.root.join(file))
+        let read = inside::read(&self.root, Path::new(file), PAGE_BYTES_MAX)
             .map_err(|error| {
                 (ProblemKind::Unreachable, format!("`{file}` cannot be read: {error}."))
             })
@@ -170,6 +176,7 @@ mod tests {
     use base::Instant;
     use evidence::{IssuesBody, ProblemKind, read_body};
     use gates::Need;
+    use std::path::Path;
 
     const PAGE: &str = r#"[
         {"number":1,"title":"One","state":"closed","state_reason":"completed","labels":["P0"],"milestone":{"number":42}},
@@ -218,10 +225,26 @@ mod tests {
 
     #[test]
     fn scripts_of_another_schema_or_with_unknown_keys_are_refused() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "schema = 2\n").unwrap();
-        assert!(matches!(Script::read(file.path()), Err(ScriptError::Schema { found: 2, .. })));
-        std::fs::write(file.path(), "schema = 1\nissue = 3\n").unwrap();
-        assert!(matches!(Script::read(file.path()), Err(ScriptError::Parse { .. })));
+        let root = tempfile::tempdir().unwrap();
+        let path = Path::new("script.toml");
+        let write = |text| std::fs::write(root.path().join(path), text).unwrap();
+        write("schema = 2\n");
+        let read = |path| Script::read(root.path(), path);
+        assert!(matches!(read(path), Err(ScriptError::Schema { found: 2, .. })));
+        write("schema = 1\nissue = 3\n");
+        assert!(matches!(read(path), Err(ScriptError::Parse { .. })));
+    }
+
+    #[test]
+    fn a_script_elsewhere_is_refused_and_not_quoted() {
+        let root = tempfile::tempdir().unwrap();
+        let secret = root.path().join(".phasegate");
+        std::fs::create_dir(&secret).unwrap();
+        std::fs::write(secret.join("key"), "no TOML but a secret").unwrap();
+        for path in ["/etc/passwd", "../x", ".phasegate/key", "/dev/zero"] {
+            let error = Script::read(root.path(), Path::new(path)).unwrap_err();
+            assert!(matches!(error, ScriptError::Read { .. }), "{error}");
+            assert!(!format!("{error:?}{error}").contains("secret"), "{error}");
+        }
     }
 }

@@ -5,7 +5,7 @@ mod human;
 mod json;
 mod sarif;
 
-pub use escape::escape;
+pub use escape::{escape, escape_json, escape_line};
 pub use human::human;
 pub use json::json;
 pub use sarif::sarif;

@@ -6,6 +6,7 @@ use crate::body::Body;
 use crate::chain::{self, Expectations, VerifiedLedger};
 use crate::entry::{Draft, Entry};
 use crate::error::Error;
+use crate::secrets::Secrets;
 use crate::signing::Signer;
 use crate::store::{Head, LedgerStore, NewAppend};
 
@@ -15,6 +16,7 @@ pub struct Ledger<S> {
     store: S,
     head: Option<Head>,
     view: VerifiedLedger,
+    secrets: Secrets,
 }
 
 impl<S: LedgerStore> Ledger<S> {
@@ -30,7 +32,7 @@ impl<S: LedgerStore> Ledger<S> {
         }
         let view = chain::verify_expecting(&snapshot.entries, expected)?;
         snapshot.head.iter().try_for_each(|head| store.adopt(head))?;
-        Ok(Self { store, head: snapshot.head, view })
+        Ok(Self { store, head: snapshot.head, view, secrets: Secrets::default() })
     }
 
     /// Writes the genesis entry into an empty store.
@@ -63,7 +65,14 @@ impl<S: LedgerStore> Ledger<S> {
         let mut new = genesis.clone();
         new.files.extend(derived_files(&view.genesis().entry.body));
         let head = store.append(&new, snapshot.head.as_ref())?;
-        Ok(Self { store, head: Some(head), view })
+        Ok(Self { store, head: Some(head), view, secrets: Secrets::default() })
+    }
+
+    /// The same ledger, which from now on refuses what would publish one of `secrets`.
+    #[must_use]
+    pub fn refusing(mut self, secrets: Secrets) -> Self {
+        self.secrets = secrets;
+        self
     }
 
     /// The same ledger, for readers to whom it makes no difference where it is stored.
@@ -72,7 +81,8 @@ impl<S: LedgerStore> Ledger<S> {
     where
         S: 'static,
     {
-        Ledger { store: Box::new(self.store), head: self.head, view: self.view }
+        let Self { store, head, view, secrets } = self;
+        Ledger { store: Box::new(store), head, view, secrets }
     }
 
     /// The verified entries.
@@ -113,7 +123,8 @@ impl<S: LedgerStore> Ledger<S> {
     /// Signs, verifies and appends one entry with its files, in one step.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the entry would not be valid. [`Error::is_conflict`] tells that
+    /// [`Error::Refused`] when the entry would not be valid, [`Error::Append`] when it or a file
+    /// would publish a private key or a secret. [`Error::is_conflict`] tells that
     /// somebody else appended first: call [`Ledger::refresh`], look at the new entries, and
     /// decide anew. Nothing was appended in either case.
     pub fn append(
@@ -126,6 +137,7 @@ impl<S: LedgerStore> Ledger<S> {
         let mut new = NewAppend::signed(&self.view.entry_for(draft), signers)?;
         new.files = files;
         new.files.extend(derived);
+        self.secrets.check(&new)?;
         let checked = self.view.check_next(&new.raw()).map_err(Error::Refused)?;
         self.head = Some(self.store.append(&new, self.head.as_ref())?);
         self.view.accept(checked);

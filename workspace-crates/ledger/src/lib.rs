@@ -17,6 +17,7 @@ mod ledger;
 pub mod memory;
 mod parallel;
 pub mod roles;
+pub mod secrets;
 pub mod store;
 pub mod vsa;
 
@@ -28,6 +29,7 @@ pub use git_store::{Durability, GitStore, LEDGER_BRANCH};
 pub use ledger::Ledger;
 pub use memory::MemoryStore;
 pub use roles::{OwnerError, Policy, Principal, PrincipalKind, Role, Roles, RolesError};
+pub use secrets::Secrets;
 pub use signatures::sshsig::{LEDGER_NAMESPACE, REPORT_NAMESPACE};
 pub use signatures::{
     JsonError, Signer, SigningError, SshKeySigner, SshKeygenSigner, parse_strict,

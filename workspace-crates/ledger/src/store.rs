@@ -399,6 +399,8 @@ pub(crate) fn check_files(new: &NewAppend) -> Result<(), AppendError> {
     if new.signatures.is_empty() {
         return Err(refuse(&folder, "the entry has no signature"));
     }
+    crate::secrets::check_keys(new)?;
+    check_cases(new)?;
     for (path, bytes) in &new.files {
         if path == "allowed_signers" {
             continue;
@@ -419,15 +421,23 @@ pub(crate) fn check_files(new: &NewAppend) -> Result<(), AppendError> {
     Ok(())
 }
 
-fn check_path(path: &str) -> Result<(), AppendError> {
+/// Paths that differ in case only are one file on some systems, where the second hides the first.
+fn check_cases(new: &NewAppend) -> Result<(), AppendError> {
+    let mut seen = BTreeSet::new();
+    match new.files.keys().find(|path| !seen.insert(path.to_ascii_lowercase())) {
+        None => Ok(()),
+        Some(path) => Err(refuse(path, "another file has this path in another case")),
+    }
+}
+
+/// Whether a name means the same on every file system, and leads nowhere.
+pub(crate) fn is_sound_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    let sound = |segment: &str| {
-        !segment.is_empty()
-            && segment.len() <= 128
-            && !segment.starts_with('.')
-            && segment.bytes().all(plain)
-    };
-    if path.len() <= 512 && path.split('/').all(sound) {
+    !name.is_empty() && name.len() <= 128 && !name.starts_with('.') && name.bytes().all(plain)
+}
+
+fn check_path(path: &str) -> Result<(), AppendError> {
+    if path.len() <= 512 && path.split('/').all(is_sound_name) {
         return Ok(());
     }
     Err(refuse(

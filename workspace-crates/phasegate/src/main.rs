@@ -25,6 +25,8 @@ mod world;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -92,8 +94,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let is_help = !error.use_stderr();
-            // Nobody can be told that the terminal is gone.
-            let _ = error.print();
+            tell_usage(&error);
             return if is_help { Exit::Done } else { Exit::Usage }.into();
         }
     };
@@ -107,6 +108,18 @@ fn main() -> ExitCode {
             }
             failure.exit.into()
         }
+    }
+}
+
+/// What is wrong with the arguments, or the help. A hostile argument, which may be a file name that
+/// the shell put there, costs the colours.
+fn tell_usage(error: &clap::Error) {
+    let text = error.render().to_string();
+    if diagnostics::render::escape(&text) == text {
+        // Nobody can be told that the terminal is gone.
+        let _ = error.print();
+    } else {
+        say(text.trim_end());
     }
 }
 
@@ -146,9 +159,23 @@ fn start_log(verbose: bool) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(output::stderr_has_colour())
+        .fmt_fields(debug_fn(log_field).delimited(" "))
         .without_time();
     // A second start in one process finds the first one in place.
     let _ = log.try_init();
+}
+
+/// Values that are logged quote what others wrote: they stay on their line.
+fn log_field(
+    writer: &mut Writer<'_>,
+    field: &tracing::field::Field,
+    value: &dyn std::fmt::Debug,
+) -> std::fmt::Result {
+    let value = diagnostics::render::escape_line(&format!("{value:?}"));
+    match field.name() {
+        "message" => write!(writer, "{value}"),
+        name => write!(writer, "{name}={value}"),
+    }
 }
 
 impl From<calendar::PlanError> for Failure {

@@ -1,7 +1,11 @@
 //! Data goes to standard output, everything else to standard error.
+//!
+//! Architecture invariant: this is the only module that writes to either, and whatever others wrote is
+//! escaped here, because a title, a name or a log line may hold what a terminal obeys.
 
 use std::io::{IsTerminal, Write};
 
+use diagnostics::render::{escape, escape_json, escape_line};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -17,8 +21,40 @@ pub enum Format {
     Json,
 }
 
-/// Prints text to standard output. A reader that went away is no failure.
+/// Text in which nothing is left that a terminal obeys, except for colours that we put there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Painted(String);
+
+impl Painted {
+    /// Escaped text, without colour.
+    pub fn plain(text: &str) -> Self {
+        Self(escape(text))
+    }
+
+    /// What a renderer wrote that escapes by itself whatever it quotes.
+    pub fn by_renderer(text: String) -> Self {
+        Self(text)
+    }
+
+    /// A word of ours in a colour, such as `32` for green.
+    pub fn coloured(word: &str, colour: &str) -> Self {
+        Self(format!("\u{1b}[{colour}m{}\u{1b}[0m", escape(word)))
+    }
+
+    /// This text, then `other`.
+    pub fn then(self, other: &Self) -> Self {
+        Self(self.0 + &other.0)
+    }
+}
+
+/// Prints text to standard output, escaped. A reader that went away is no failure.
 pub fn print(text: &str) -> Outcome {
+    print_painted(&Painted::plain(text))
+}
+
+/// Prints text with our own colours to standard output.
+pub fn print_painted(text: &Painted) -> Outcome {
+    let text = &text.0;
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(Exit::Done),
@@ -31,11 +67,17 @@ pub fn print(text: &str) -> Outcome {
 pub fn print_json<T: Serialize>(value: &T) -> Outcome {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot write JSON: {error}")))?;
-    print(&format!("{text}\n"))
+    print(&escape_json(&format!("{text}\n")))
 }
 
-/// Says a full sentence on standard error.
+/// Says a full sentence on standard error, escaped.
 pub fn say(text: impl std::fmt::Display) {
+    say_painted(&Painted::plain(&text.to_string()));
+}
+
+/// Says text with our own colours on standard error.
+pub fn say_painted(text: &Painted) {
+    let text = &text.0;
     // Nobody can be told that standard error is gone.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
@@ -52,7 +94,8 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> St
     table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
     table.set_header(header.iter().map(|title| title.to_uppercase()));
     for row in rows {
-        table.add_row(row);
+        // A cell that could end its line could fake a row.
+        table.add_row(row.iter().map(|cell| escape_line(cell)));
     }
     let mut text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
     if text.starts_with(' ') {
@@ -116,7 +159,20 @@ pub fn sparkline(values: &[Option<f64>], width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{figure, sparkline, table};
+    use super::{Painted, figure, sparkline, table};
+
+    #[test]
+    fn only_our_own_colours_survive() {
+        let text = Painted::coloured("a\u{1b}[2J", "32").then(&Painted::plain("\u{9b}31m\u{202e}"));
+        assert_eq!(text.0, "\u{1b}[32ma\\u{1b}[2J\u{1b}[0m\\u{9b}31m\\u{202e}");
+    }
+
+    #[test]
+    fn a_cell_cannot_fake_a_row() {
+        let text = table(&["a"], [vec!["one\ntwo\u{1b}[1A".to_owned()]]);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains("one two\\u{1b}[1A"), "{text}");
+    }
 
     #[test]
     fn figures_have_the_digits_that_people_read() {

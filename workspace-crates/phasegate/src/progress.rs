@@ -4,10 +4,11 @@ use std::time::Instant as Clock;
 
 use base::{Instant, Track};
 use deployment::Progress;
+use diagnostics::render::escape_line;
 use engine::Happening;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::output::stderr_has_colour;
+use crate::output::{Painted, say_painted, stderr_has_colour};
 
 /// Shows how a rehearsal gets on.
 pub struct Bar {
@@ -49,9 +50,9 @@ impl Bar {
     pub fn happened(&self, happening: &Happening) {
         let line = line(happening);
         if self.bar.is_hidden() {
-            crate::output::say(line);
+            say_painted(&line);
         } else {
-            self.bar.suspend(|| crate::output::say(line));
+            self.bar.suspend(|| say_painted(&line));
         }
     }
 
@@ -62,34 +63,35 @@ impl Bar {
 }
 
 /// One line about something that was done, cut to what fits a screen.
-pub fn line(happening: &Happening) -> String {
+pub fn line(happening: &Happening) -> Painted {
     let place = match (&happening.phase, happening.track) {
         (Some(phase), Some(Track::Internal)) => format!("{phase} internal"),
         (Some(phase), Some(Track::Public)) => format!("{phase} public"),
         _ => String::new(),
     };
-    let what = paint(&happening.what);
     let mut text: String = happening.text.chars().take(160).collect();
     if text.len() < happening.text.len() {
         text.push('…');
     }
-    // Reasons quote evidence, which others wrote: no terminal sequence may come through.
-    let text = diagnostics::render::escape(&text);
-    format!("{}  {what}  {place:<17}  {text}", moment(happening.at))
+    // Reasons quote evidence, which others wrote: they stay on their line.
+    let text = escape_line(&text);
+    Painted::plain(&format!("{}  ", moment(happening.at)))
+        .then(&paint(&happening.what))
+        .then(&Painted::plain(&format!("  {place:<17}  {text}")))
 }
 
-fn paint(what: &str) -> String {
+fn paint(what: &str) -> Painted {
     let padded = format!("{what:<10}");
     if !stderr_has_colour() {
-        return padded;
+        return Painted::plain(&padded);
     }
     let colour = match what {
         "advance" => "32",
         "hold" | "deployment-refused" | "release-held" | "missed" => "33",
         "reset" | "deployment-failed" => "31",
-        _ => return padded,
+        _ => return Painted::plain(&padded),
     };
-    format!("\u{1b}[{colour}m{padded}\u{1b}[0m")
+    Painted::coloured(&padded, colour)
 }
 
 fn moment(at: Instant) -> String {

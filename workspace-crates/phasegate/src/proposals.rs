@@ -1,6 +1,7 @@
 //! Proposals as people see them: which one is meant, what it would do, and who agrees.
 
 use base::{Digest, Instant};
+use diagnostics::render::escape_line;
 use ledger::body::Proposed;
 use ledger::chain::Consent;
 use ledger::{Body, VerifiedLedger};
@@ -77,13 +78,15 @@ impl Open {
 
     /// One line: its name, what it would do, and how many agree.
     pub fn line(&self) -> String {
-        format!(
+        let line = format!(
             "{} (entry {}): {}; {}",
             self.digest.short(),
             self.seq,
             what(&self.consent.proposal.what),
             standing(&self.consent)
-        )
+        );
+        // A reason with a line of its own could pass for one of ours.
+        escape_line(&line)
     }
 
     /// For programs.

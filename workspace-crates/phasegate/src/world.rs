@@ -1,6 +1,7 @@
 //! The repository that a command works in: its root, definitions, ledger, keys and state.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use base::{Instant, PipelineId, PrincipalId};
@@ -8,11 +9,11 @@ use calendar::{Calendar, CalendarLint};
 use definition::{Checked, Definitions, Lint, Operation, Overrides, Phase, Pipeline};
 use diagnostics::Diagnostic;
 use gates::GateLint;
-use ledger::{GitStore, Ledger, Pins, SshKeySigner, StoreError};
+use ledger::{GitStore, Ledger, Pins, Secrets, SshKeySigner, StoreError};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{count, say, stderr_has_colour};
+use crate::output::{Painted, count, say, say_painted, stderr_has_colour};
 use crate::remote;
 
 /// How far the clocks of those who write a ledger and of those who read it may differ.
@@ -73,6 +74,21 @@ impl Lint for NetworkLint {
     ) -> Vec<Diagnostic> {
         deployment::scheduled_action(operation).err().unwrap_or_default()
     }
+}
+
+/// What this program could give away: secrets of its environment, and the token that it reads.
+pub fn secrets() -> Secrets {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let mut secrets = Secrets::in_environment(std::env::vars_os().filter_map(text));
+    if let Some(path) = std::env::var_os("PHASEGATE_GITHUB_TOKEN_FILE")
+        // A file that cannot be read is told where it is needed.
+        && let Ok(token) = std::fs::read_to_string(path)
+    {
+        secrets.add("PHASEGATE_GITHUB_TOKEN_FILE", token);
+    }
+    secrets
 }
 
 /// The repository.
@@ -138,7 +154,7 @@ impl World {
         definition::files::read(&self.root).map_err(|error| match error {
             definition::files::FilesError::Refused { diagnostics, sources } => {
                 let text = diagnostics::render::human(&diagnostics, &sources, stderr_has_colour());
-                say(text.trim_end());
+                say_painted(&Painted::by_renderer(text.trim_end().to_owned()));
                 Failure::new(Exit::Definition, "the definition files cannot be used")
             }
             error => Failure::of(Exit::File, &error),
@@ -153,7 +169,7 @@ impl World {
         }
         let text =
             diagnostics::render::human(&checked.diagnostics, &checked.sources, stderr_has_colour());
-        say(text.trim_end());
+        say_painted(&Painted::by_renderer(text.trim_end().to_owned()));
         let errors = checked.diagnostics.iter().filter(|one| one.is_error()).count();
         Err(Failure::new(
             Exit::Definition,
@@ -214,7 +230,7 @@ impl World {
                 .hint("`cargo xtask report verify` checks the ledger; restore the branch from a clone that verifies. When you replaced the ledger on purpose, delete .phasegate/seen.json."),
         })?;
         self.remember(&ledger);
-        Ok(ledger)
+        Ok(ledger.refusing(secrets()))
     }
 
     /// The newest entry that this repository has verified before: a ledger that lost it was rolled

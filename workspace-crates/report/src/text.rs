@@ -41,7 +41,15 @@ fn skip_escape_sequence(characters: &mut std::str::Chars<'_>) {
                 *characters = ahead;
             }
         }
-        Some(']') if ahead.any(|c| matches!(c, '\u{7}' | '\u{9c}' | '\\')) => *characters = ahead,
+        Some(']') => {
+            // Without its end it is no sequence, and what follows is text that has to be seen.
+            let rest = ahead.as_str();
+            let ends = ["\u{7}", "\u{9c}", "\u{1b}\\"];
+            let ends = ends.iter().filter_map(|end| Some(rest.find(end)? + end.len()));
+            if let Some(end) = ends.min() {
+                *characters = rest[end..].chars();
+            }
+        }
         _ => {}
     }
 }
@@ -65,6 +73,8 @@ mod tests {
     fn terminal_sequences_bidi_and_invisible_characters_are_taken_out() {
         assert_eq!(clean("\u{1b}[31mred\u{1b}[0m"), "red");
         assert_eq!(clean("\u{1b}]8;;http://x\u{7}link\u{1b}]8;;\u{7}"), "link");
+        assert_eq!(clean("\u{1b}]8;;x\u{1b}\\link"), "link");
+        assert_eq!(clean("\u{1b}]no end, C:\\"), "]no end, C:\\");
         assert_eq!(clean("admin\u{202e}gpj.exe"), "admingpj.exe");
         assert_eq!(clean("a\u{200b}b\u{feff}c\u{0}d\u{9b}e"), "abcde");
         assert_eq!(clean("  one\r\n\ttwo\u{2028}three  "), "one two three");

@@ -124,6 +124,10 @@ impl Storage for OsStorage {
     }
 
     fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn StorageFile>> {
+        // An archive that somebody sent may hold links to files elsewhere, and pipes without end.
+        if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a plain file"));
+        }
         let write = access != Access::Read;
         let mut options = OpenOptions::new();
         options.read(true).write(write).create(write).truncate(access == Access::Replace);

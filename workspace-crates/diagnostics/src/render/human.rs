@@ -1,6 +1,6 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::escape;
+use super::{escape, escape_line};
 use crate::source::floor_char_boundary;
 use crate::{Diagnostic, Location, Severity, SourceMap};
 
@@ -26,23 +26,18 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Group<'a> {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(one_line(&diagnostic.message)).id(diagnostic.code);
+    let title = level.primary_title(escape_line(&diagnostic.message)).id(diagnostic.code);
     let mut group = Group::with_title(title);
     for excerpt in excerpts(diagnostic, sources) {
         group = group.element(excerpt.into_snippet());
     }
     for note in &diagnostic.notes {
-        group = group.element(Level::NOTE.message(one_line(note)));
+        group = group.element(Level::NOTE.message(escape_line(note)));
     }
     if let Some(help) = &diagnostic.help {
-        group = group.element(Level::HELP.message(one_line(help)));
+        group = group.element(Level::HELP.message(escape_line(help)));
     }
     group
-}
-
-/// Text that stands in one line and cannot leave it.
-fn one_line(text: &str) -> String {
-    escape(text).replace('\n', " ")
 }
 
 /// The marks of one diagnostic in one file.
@@ -98,11 +93,11 @@ impl Excerpt<'_> {
         let line_start = self.sources.position(self.path, start).map_or(1, |at| at.line);
         let annotations = self.marks.iter().map(|mark| {
             let span = offset_in_lines(mark.location.start)..offset_in_lines(mark.location.end);
-            mark.kind.span(span).label(mark.label.map(one_line))
+            mark.kind.span(span).label(mark.label.map(escape_line))
         });
         Snippet::source(escape_source(lines))
             .line_start(line_start)
-            .path(one_line(self.path))
+            .path(escape_line(self.path))
             .annotations(annotations)
     }
 }

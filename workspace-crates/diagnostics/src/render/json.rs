@@ -1,6 +1,6 @@
 use serde_json::{Map, Value, json};
 
-use super::Region;
+use super::{Region, escape_json};
 use crate::{Diagnostic, Location, SourceMap, explain};
 
 /// Version of the JSON form; it changes when a reader of the old form would go wrong.
@@ -18,7 +18,7 @@ pub fn json(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
         "warnings": diagnostics.len() - errors,
         "diagnostics": diagnostics.iter().map(|it| one(it, sources)).collect::<Vec<_>>(),
     });
-    format!("{object:#}\n")
+    escape_json(&format!("{object:#}\n"))
 }
 
 fn one(diagnostic: &Diagnostic, sources: &SourceMap) -> Value {

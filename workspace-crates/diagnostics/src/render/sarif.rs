@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::Region;
+use super::{Region, escape_json};
 use crate::{CODES, CodeInfo, Diagnostic, Location, SourceMap};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
@@ -25,7 +25,7 @@ pub fn sarif(diagnostics: &[Diagnostic], sources: &SourceMap, tool_version: &str
             "results": diagnostics.iter().map(|it| result(it, sources)).collect::<Vec<_>>(),
         }],
     });
-    format!("{log:#}\n")
+    escape_json(&format!("{log:#}\n"))
 }
 
 fn rule(info: &CodeInfo) -> Value {

@@ -71,7 +71,7 @@ impl Store for DirStore {
 
     fn get(&self, digest: &Digest) -> Result<Vec<u8>, EvidenceError> {
         let path = self.path(digest);
-        let mut file = match File::open(&path) {
+        let mut file = match open_plain(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 return Err(EvidenceError::Missing(*digest));
@@ -103,6 +103,14 @@ impl Store for DirStore {
         found.sort();
         Ok(found)
     }
+}
+
+/// Opens a plain file only: a store that somebody sent may hold links and pipes.
+fn open_plain(path: &Path) -> io::Result<File> {
+    if fs::symlink_metadata(path)?.is_file() {
+        return File::open(path);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a plain file"))
 }
 
 fn read_bounded(file: &mut File, path: &Path) -> Result<Vec<u8>, EvidenceError> {
@@ -170,6 +178,21 @@ mod tests {
         assert!(matches!(store.get(&digest), Err(EvidenceError::Damaged { .. })));
         store.put(b"the truth").unwrap();
         assert_eq!(store.get(&digest).unwrap(), b"the truth");
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_no_object_even_with_the_right_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DirStore::open(folder.path().join("evidence")).unwrap();
+        let digest = Digest::of(b"elsewhere");
+        fs::write(folder.path().join("elsewhere"), b"elsewhere").unwrap();
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), store.path(&digest)).unwrap();
+        let error = store.get(&digest).unwrap_err();
+        assert!(matches!(error, EvidenceError::Io { .. }), "{error}");
+        fs::remove_file(store.path(&digest)).unwrap();
+        fs::create_dir(store.path(&digest)).unwrap();
+        assert!(matches!(store.get(&digest), Err(EvidenceError::Io { .. })));
+        assert!(store.put(b"elsewhere").is_err(), "what is in the way is left to people");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::entry::ENTRY_BYTES_MAX;
 use crate::git_store::GitStore;
 use crate::sshsig::SIGNATURE_BYTES_MAX;
 use crate::store::{
-    REPORT_BYTES_MAX, RawEntry, StoreError, check_places, entry_folder, seq_of, signer_of,
+    REPORT_BYTES_MAX, RawEntry, StoreError, check_places, entry_folder, is_sound_name, seq_of,
+    signer_of,
 };
 
 /// The mode of a plain file in a git tree; links, programs and submodules have others.
@@ -23,8 +24,10 @@ const FOLDER_DEPTH_MAX: usize = 16;
 
 impl GitStore {
     pub(super) fn read_entries(&self, root: &Tree<'_>) -> Result<Vec<RawEntry>, StoreError> {
+        check_twins(root, "the root")?;
         let Some(listed) = root.get_name("entries") else { return Ok(Vec::new()) };
         let folders = self.subtree(&listed, "entries")?;
+        check_twins(&folders, "entries")?;
         let odb = self.repository.odb().map_err(self.fail("opening the object database"))?;
         let mut entries = Vec::with_capacity(folders.len());
         for folder in &folders {
@@ -48,7 +51,9 @@ impl GitStore {
         let folder = entry_folder(seq);
         let mut bytes = None;
         let mut signatures = BTreeMap::new();
-        for file in &self.subtree(listed, &folder)? {
+        let files = self.subtree(listed, &folder)?;
+        check_twins(&files, &folder)?;
+        for file in &files {
             let name = name_of(&file, &folder)?;
             let path = format!("{folder}/{name}");
             if file.filemode_raw() != PLAIN_FILE {
@@ -142,13 +147,21 @@ impl GitStore {
         if depth_left == 0 {
             return Err(layout(path, "is nested too deep"));
         }
+        check_twins(folder, path)?;
         for entry in folder {
-            let below = format!("{path}/{}", name_of(&entry, path)?);
+            let name = name_of(&entry, path)?;
+            let below = format!("{path}/{name}");
+            // Whoever writes these files to a disk must end up where they belong.
+            if !is_sound_name(name) {
+                return Err(layout(&below, "is no name that this program gives"));
+            }
             if entry.kind() == Some(ObjectType::Tree) {
                 let subtree = self.subtree(&entry, &below)?;
                 self.collect_paths(&subtree, &below, depth_left - 1, paths)?;
-            } else {
+            } else if entry.filemode_raw() == PLAIN_FILE {
                 paths.insert(below);
+            } else {
+                return Err(layout(&below, "is not a plain file"));
             }
         }
         Ok(())
@@ -157,6 +170,19 @@ impl GitStore {
 
 fn name_of<'e>(entry: &'e TreeEntry<'_>, folder: &str) -> Result<&'e str, StoreError> {
     entry.name().map_err(|_| layout(folder, "holds a name that is not text"))
+}
+
+/// A folder with two entries of one name is read differently by different programs, and one whose
+/// names differ in case only by different file systems.
+fn check_twins(folder: &Tree<'_>, path: &str) -> Result<(), StoreError> {
+    let mut seen = BTreeSet::new();
+    for entry in folder {
+        if !seen.insert(entry.name_bytes().to_ascii_lowercase()) {
+            let name = String::from_utf8_lossy(entry.name_bytes()).into_owned();
+            return Err(layout(&format!("{path}/{name}"), "is there twice, or in another case"));
+        }
+    }
+    Ok(())
 }
 
 fn layout(path: &str, cause: &str) -> StoreError {

@@ -7,7 +7,7 @@ use deployment::{DeploymentState, Driver, NodeState, Status};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Format, print, print_json, say, table};
+use crate::output::{Format, Painted, print, print_json, print_painted, say, table};
 use crate::session::{self, Session};
 use crate::world::{self, Changes, World};
 
@@ -117,7 +117,7 @@ fn up(world: &World, phase: &PhaseId, track: Track, plan: bool, changes: Overrid
         return Err(error.into());
     }
     for happening in engine.take_happenings() {
-        print(&format!("{}\n", crate::progress::line(&happening)))?;
+        print_painted(&crate::progress::line(&happening).then(&Painted::plain("\n")))?;
     }
     say("It runs on by itself; `cargo xtask deploy status` shows it, `phase evaluate` judges it.");
     Ok(Exit::Done)

@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Format, print, print_json, say, table};
+use crate::output::{Format, Painted, print, print_json, print_painted, say, table};
 use crate::progress::line;
 use crate::proposals::Open;
 use crate::queries::origin::Rehearsed;
@@ -227,11 +227,11 @@ fn status(world: &World, only: Option<&PhaseId>, format: Format) -> Outcome {
     for one in all.iter().filter(|one| !one.held.is_empty()) {
         print(&format!("\n{} is held:\n", one.phase))?;
         for reason in &one.held {
-            print(&format!("  {}\n", diagnostics::render::escape(reason)))?;
+            print(&format!("  {reason}\n"))?;
         }
     }
     for one in &open {
-        print(&format!("\nProposed: {}\n", diagnostics::render::escape(&one.line())))?;
+        print(&format!("\nProposed: {}\n", one.line()))?;
     }
     if reading.ledger.view().is_solo() {
         say("One person signs alone here (policy `solo`).");
@@ -422,11 +422,10 @@ fn judged_text(judged: &PhaseEvaluation) -> String {
     );
     let rows = judged.findings.iter().map(|finding| {
         let advisory = if finding.advisory { " (advisory)" } else { "" };
-        let reason = finding.reasons.first().cloned().unwrap_or_default();
         vec![
             format!("{}{advisory}", finding.gate),
             finding.outcome.to_string(),
-            diagnostics::render::escape(&reason).to_string(),
+            finding.reasons.first().cloned().unwrap_or_default(),
         ]
     });
     format!("{head}{}\n", table(&["gate", "outcome", "reason"], rows))
@@ -475,7 +474,7 @@ fn tick_once(world: &World) -> Result<(Vec<engine::Happening>, String), Failure>
 
 fn tell(happenings: Vec<engine::Happening>) -> Outcome {
     for happening in &happenings {
-        print(&format!("{}\n", line(happening)))?;
+        print_painted(&line(happening).then(&Painted::plain("\n")))?;
     }
     Ok(Exit::Done)
 }

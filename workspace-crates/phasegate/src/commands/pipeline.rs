@@ -8,7 +8,9 @@ use diagnostics::render;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Format, count, print, print_json, say, stderr_has_colour, table};
+use crate::output::{
+    Format, Painted, count, print, print_json, say, say_painted, stderr_has_colour, table,
+};
 use crate::world::{self, Changes, World};
 
 /// Check, draw and plan the definitions
@@ -116,7 +118,7 @@ fn check(world: &World, format: CheckFormat, overrides: &Overrides) -> Outcome {
         CheckFormat::Human => {
             let text = render::human(found, sources, stderr_has_colour());
             if !text.trim().is_empty() {
-                say(text.trim_end());
+                say_painted(&Painted::by_renderer(text.trim_end().to_owned()));
             }
             print("")?
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base::Duration;
+use diagnostics::render::escape_json;
 use promql::{Matrix, MatrixSeries, Query, Sample, Value, ValueKind};
 
 use crate::exit::Exit;
@@ -68,12 +69,12 @@ pub fn run(global: &Global, args: &Args) -> Outcome {
     let answer = interruptible(query.clone(), what, sampled.clone(), bounds)?;
     let answer = answer.map_err(|stopped| failure(&args.query, args.timeout, stopped))?;
     if args.format == Format::Json {
-        print(&format!("{}\n", answer.json()))?;
+        print(&escape_json(&format!("{}\n", answer.json())))?;
     } else {
         say(format!("{}.", sampled.describe()));
         show(&answer)?;
         for remark in answer.remarks.warnings.iter().chain(&answer.remarks.infos) {
-            say(format!("Note: {}", escape(remark)));
+            say(format!("Note: {remark}"));
         }
     }
     for sentence in unknown {
@@ -156,7 +157,7 @@ fn show(answer: &Answer) -> Outcome {
             say(format!("At {at}:"));
             match value {
                 Value::Scalar(point) => print(&format!("{}\n", figure(point.value))),
-                Value::Text(text) => print(&format!("{}\n", escape(text))),
+                Value::Text(text) => print(&format!("{text}\n")),
                 Value::Vector(samples) => vector(samples),
                 Value::Matrix(matrix) => raw(matrix),
             }
@@ -171,10 +172,6 @@ fn show(answer: &Answer) -> Outcome {
     }
 }
 
-fn escape(text: &str) -> String {
-    diagnostics::render::escape(text).to_string()
-}
-
 fn nothing() -> Outcome {
     say("The query gives nothing: that is missing data, not a zero.");
     Ok(Exit::Done)
@@ -184,8 +181,7 @@ fn vector(samples: &[Sample]) -> Outcome {
     if samples.is_empty() {
         return nothing();
     }
-    let rows =
-        samples.iter().map(|sample| vec![escape(&sample.labels.to_string()), figure(sample.value)]);
+    let rows = samples.iter().map(|sample| vec![sample.labels.to_string(), figure(sample.value)]);
     print(&table(&["series", "value"], rows))
 }
 
@@ -195,7 +191,7 @@ fn raw(matrix: &Matrix) -> Outcome {
         return nothing();
     }
     let rows = matrix.series.iter().flat_map(|series| {
-        let name = escape(&series.labels.to_string());
+        let name = series.labels.to_string();
         let rows = series.points.iter().map(move |point| {
             let at = base::Instant::from_unix_millis(point.t_ms).to_string();
             vec![name.clone(), at, figure(point.value)]
@@ -222,7 +218,7 @@ fn lines(matrix: &Matrix, from_ms: i64, until_ms: i64, step_ms: i64) -> Outcome 
         let (low, high) = extremes(series);
         let last = series.points.last().map_or(f64::NAN, |point| point.value);
         vec![
-            escape(&series.labels.to_string()),
+            series.labels.to_string(),
             sparkline(&values, LINE),
             figure(low),
             figure(high),

@@ -85,7 +85,7 @@ pub fn run(world: &World, args: &Args) -> Outcome {
         Failure::new(Exit::Definition, format!("`{}` has no `[rehearsal]`", pipeline.id))
             .hint("State `start` and `script` in its file.")
     })?;
-    let script = Script::read(&world.root.join(&rehearsal.script.value))
+    let script = Script::read(&world.root, Path::new(&rehearsal.script.value))
         .map_err(|error| Failure::of(Exit::Definition, &error))?;
     let planned: Vec<PlannedFault> = args
         .fault
@@ -266,7 +266,7 @@ fn open_ledger(
     let network = NetworkId::new(pipeline.id.as_str())
         .map_err(|error| Failure::new(Exit::Definition, error))?;
     let draft = Draft::new(start, pins.clone(), genesis);
-    Ok(Ledger::create(store, network, draft, &signers, BTreeMap::new())?)
+    Ok(Ledger::create(store, network, draft, &signers, BTreeMap::new())?.refusing(world::secrets()))
 }
 
 /// The pages of the reports that were written, in order of their weeks.

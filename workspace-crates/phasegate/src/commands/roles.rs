@@ -140,7 +140,7 @@ fn propose(world: &World, dry_run: bool, signs: &As) -> Outcome {
         return Ok(Exit::Done);
     }
     for line in &lines {
-        print(&format!("{}\n", diagnostics::render::escape(line)))?;
+        print(&format!("{}\n", line))?;
     }
     change.roles.check().map_err(|error| {
         Failure::new(Exit::Definition, error).hint("Correct pipeline/roles.toml.")
@@ -187,7 +187,7 @@ fn rotate(
     };
     let change = RolesChange { roles, distrust, proposal: None };
     for line in difference(book.view().roles(), &change) {
-        print(&format!("{}\n", diagnostics::render::escape(&line)))?;
+        print(&format!("{}\n", line))?;
     }
     change.roles.check().map_err(|error| Failure::new(Exit::Usage, error))?;
     submit(world, &mut book, signs, change)

@@ -60,7 +60,7 @@ fn excerpt(text: &str, at: Option<usize>) -> String {
     let first = column.map_or(0, |column| column.saturating_sub(EXCERPT / 2));
     let first = if line.chars().count() <= EXCERPT { 0 } else { first };
     let shown: String = line.chars().skip(first).take(EXCERPT).collect();
-    let mut out = format!("  {}", diagnostics::render::escape(&shown));
+    let mut out = format!("  {}", diagnostics::render::escape_line(&shown));
     if let Some(column) = column {
         out.push_str(&format!("\n  {}^", " ".repeat(column - first)));
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::{Digest, PrincipalId};
-use ledger::LedgerStore;
+use ledger::{GitStore, LedgerStore};
 use serde::Serialize;
 
 use super::git;

@@ -9,12 +9,15 @@
 mod agreeing;
 mod archives;
 mod attestations;
+mod canary;
 mod definitions;
 mod deployments;
 mod exit_codes;
 mod help;
+mod hostile;
 mod init;
 mod ledgers;
+mod paths;
 mod queries;
 mod recomputing;
 mod rehearsals;

@@ -9,13 +9,16 @@ pub(super) fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
             '@' => escaped.push_str("(at)"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' | '$' | '^' => {
+            // Some dialects read attributes between braces, and site generators templates.
+            '{' => escaped.push_str("&#123;"),
+            '}' => escaped.push_str("&#125;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' | '$' | '^' | '#' => {
                 escaped.push('\\');
                 escaped.push(character);
             }
             ':' if text[index..].starts_with("://") => escaped.push_str("\\:"),
             '.' if ends_in_www(&text[..index]) => escaped.push_str("\\."),
-            '#' | '+' | '-' | '=' if index == 0 => {
+            '+' | '-' | '=' if index == 0 => {
                 escaped.push('\\');
                 escaped.push(character);
             }
@@ -83,6 +86,7 @@ mod tests {
             "[x](javascript:alert(1))",
             "![x](http://x)",
             "# heading",
+            "heading #",
             "1. list",
             "- list",
             "a | b",
@@ -91,9 +95,12 @@ mod tests {
             "&lt;b&gt;",
             "$x$",
             "<http://x>",
+            "a {#id .class onclick=x}",
+            "{{ 7 * 7 }} {% raw %}",
         ] {
-            let markdown = format!("- {}\n", escape(text));
-            assert_eq!(shown(&markdown), text, "{markdown}");
+            for markdown in [format!("- {}\n", escape(text)), format!("## {}\n", escape(text))] {
+                assert_eq!(shown(&markdown), text, "{markdown}");
+            }
         }
     }
 

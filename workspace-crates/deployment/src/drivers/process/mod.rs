@@ -4,6 +4,7 @@
 mod agenda;
 mod attach;
 mod driver;
+mod environment;
 mod files;
 mod nodes;
 mod operations;

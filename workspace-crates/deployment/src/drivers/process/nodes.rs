@@ -1,11 +1,12 @@
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use devnet::{NodeInfo, Upgrade};
 use devnet_host::{ClientFile, NodeFiles};
 use rustix::process::Signal;
 
+use super::environment;
 use super::files::{NodeEntry, ProcessId, io, write_json};
 use super::processes::{identify, node_arguments, signal};
 use crate::{DriverError, NodeState};
@@ -64,7 +65,7 @@ impl ManagedNode {
             .create(true)
             .open(&stderr_path)
             .map_err(io("open", &stderr_path))?;
-        let child = Command::new(&self.executable)
+        let child = environment::command(&self.executable)
             .args(node_arguments(&self.config))
             .args(["--node", &self.info.name])
             .stdin(Stdio::null())

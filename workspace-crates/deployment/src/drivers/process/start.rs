@@ -1,11 +1,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use base::Digest;
 use devnet_host::{HostClock, HostConfig};
 
+use super::environment;
 use super::files::{
     DeploymentFiles, SpecFile, SupervisorFile, SupervisorPhase, deployments, io, read_json,
     write_json,
@@ -72,7 +73,7 @@ pub(crate) fn start(
         .create(true)
         .open(&log_path)
         .map_err(io("open", &log_path))?;
-    let child = Command::new(executable)
+    let child = environment::command(executable)
         .args(supervisor_arguments(&files.directory))
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -1,6 +1,7 @@
 //! `phase propose`, `phase approve`, `phase withdraw`: what leads agree to.
 
 use base::{Digest, Duration, PhaseId, Track, VerdictKind};
+use diagnostics::render::escape_line;
 use engine::state::State;
 use ledger::body::{Approval, EvaluationRef, Proposal, Proposed, ProposedTransition, Withdraw};
 use ledger::{Body, Roles};
@@ -249,7 +250,8 @@ fn show(book: &Book, open: &Open) -> Outcome {
     lines.push(format!("Lapses    {}", consent.proposal.expires));
     lines.push(format!("So far    {}", proposals::standing(consent)));
     for line in lines {
-        print(&format!("{}\n", diagnostics::render::escape(&line)))?;
+        // A reason with a line of its own could pass for one of ours.
+        print(&format!("{}\n", escape_line(&line)))?;
     }
     Ok(Exit::Done)
 }

@@ -1,7 +1,8 @@
 //! Whether a report is what an evaluator of a ledger has signed, and what it rests on.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use base::{Digest, Duration, Instant};
 use ledger::keys::PublicKey;
@@ -21,7 +22,7 @@ pub const STATEMENT: &str = "statement.json";
 const SIGNATURE: &str = "statement.json.sig";
 const ENVELOPE: &str = "statement.dsse.json";
 /// A larger file of a report is not read.
-const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
+const FILE_BYTES_MAX: u64 = ledger::store::REPORT_BYTES_MAX as u64;
 const STATEMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What a report turned out to be.
@@ -97,17 +98,25 @@ impl ReportFiles {
                 .get(name)
                 .cloned()
                 .ok_or_else(|| Failure::new(Exit::File, format!("{} has no {name}", self.name()))),
-            Self::Folder(folder) => {
-                let path = folder.join(name);
-                let unreadable = |error| Failure::file("read", &path, &error);
-                let size_bytes = std::fs::metadata(&path).map_err(unreadable)?.len();
-                if size_bytes > FILE_BYTES_MAX {
-                    return Err(refuse(format!("{} is too large", path.display())));
-                }
-                std::fs::read(&path).map_err(unreadable)
-            }
+            Self::Folder(folder) => read_plain(&folder.join(name)),
         }
     }
+}
+
+/// Reads a file of a folder that somebody sent: a plain one, and no more of it than is allowed.
+fn read_plain(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error| Failure::file("read", path, &error);
+    // A link or a pipe could lead anywhere, and could have no end.
+    if !std::fs::symlink_metadata(path).map_err(failed)?.is_file() {
+        return Err(refuse(format!("{} is not a plain file", path.display())));
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(refuse(format!("{} is too large", path.display())));
+    }
+    Ok(bytes)
 }
 
 fn refuse(why: String) -> Failure {
@@ -218,7 +227,8 @@ fn check_files(
 
 fn check_file(files: &ReportFiles, name: &str, digest: Option<&str>) -> Result<(), Failure> {
     // The name comes from a file that somebody sent: it must be a plain file name.
-    if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || !name.chars().all(plain) || name.starts_with('.') {
         return Err(refuse(format!("`{name}` is not the name of a report's file")));
     }
     let found = Digest::of(&files.read(name)?).to_string();

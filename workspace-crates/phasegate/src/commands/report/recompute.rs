@@ -59,8 +59,7 @@ fn show(again: &Recomputed) -> Outcome {
     if again.evaluator_then != again.evaluator_now {
         say(format!(
             "It was judged by {}, and this is {}: a difference may come from there.",
-            diagnostics::render::escape(&again.evaluator_then),
-            again.evaluator_now
+            again.evaluator_then, again.evaluator_now
         ));
     }
     if again.is_same() {
@@ -72,7 +71,7 @@ fn show(again: &Recomputed) -> Outcome {
         "entry {seq} judged at {at}: other bytes came out, {recomputed} instead of {recorded}\n"
     ))?;
     for difference in &again.differences {
-        print(&format!("  {}\n", diagnostics::render::escape(&difference.to_string())))?;
+        print(&format!("  {}\n", difference))?;
     }
     Ok(Exit::NotVerified)
 }
