@@ -60,7 +60,11 @@ pub const COMMANDS: &[Command] = &[
     phasegate("deploy", &["up", "down", "status", "logs"], "A phase's deployment"),
     phasegate("drill", &["run"], "Inject a fault into a live deployment and judge the response"),
     phasegate("pipeline", &["check", "graph", "plan"], "Check, draw and plan the definitions"),
-    phasegate("report", &["build", "verify", "site"], "Build, verify and publish reports"),
+    phasegate(
+        "report",
+        &["build", "verify", "recompute", "bundle", "site"],
+        "Build, verify, recompute and publish reports",
+    ),
     phasegate("query", &[], "Run a PromQL query against a deployment's samples"),
     phasegate(
         "serve-samples",
@@ -80,7 +84,7 @@ pub const COMMANDS: &[Command] = &[
     own("docs", &[], "Write docs/reference; with --check, only say what is out of step"),
     own(
         "bench",
-        &["rehearse", "spinup", "status", "verify", "ledger", "promql"],
+        &["rehearse", "spinup", "status", "ledger", "promql"],
         "Measure; all but promql when none is named, as that takes half an hour",
     ),
     own("signing-key", &["write", "remove"], "Move the CI signing key between a secret and a file"),

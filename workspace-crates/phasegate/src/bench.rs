@@ -32,8 +32,6 @@ pub enum Command {
     Spinup,
     /// `phase status` on a ledger of 1,000 entries
     Status,
-    /// Verifying a ledger of 1,000 entries
-    Verify,
     Ledger(ledgers::Args),
     Promql(promql::Args),
 }
@@ -45,8 +43,7 @@ pub fn run(global: &Global, command: &Command) -> Outcome {
         Command::Rehearse => rehearse(&world()?),
         Command::Spinup => spinup(&world()?),
         Command::Status => status(&world()?),
-        Command::Verify => verify(&world()?),
-        Command::Ledger(args) => ledgers::run(args),
+        Command::Ledger(args) => ledgers::run(global, args),
         Command::Promql(args) => promql::run(args),
     }
 }
@@ -268,21 +265,6 @@ fn status(world: &World) -> Outcome {
     }
     print(&format!(
         "status    {:.0} ms (median of {RUNS}) for `phase status` on {LEDGER_ENTRIES} entries, start of the program included\n",
-        median(times)
-    ))
-}
-
-fn verify(world: &World) -> Outcome {
-    let folder = long_ledger(world)?;
-    let mut times = Vec::new();
-    for _ in 0..RUNS {
-        let clock = Clock::now();
-        let store = GitStore::open(folder.path())?;
-        Ledger::open(store, &Expectations::default())?;
-        times.push(clock.elapsed().as_secs_f64() * 1e3);
-    }
-    print(&format!(
-        "verify    {:.0} ms (median of {RUNS}) to read and verify {LEDGER_ENTRIES} entries with one signature each\n",
         median(times)
     ))
 }

@@ -7,6 +7,7 @@
 mod append;
 mod build;
 mod peer;
+mod recompute;
 mod table;
 
 use std::path::Path;
@@ -21,8 +22,9 @@ use super::machine::{self, median};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Format, print, print_json, say};
+use crate::world::{Global, World};
 
-/// Measure the ledger: verifying it beside git, appending to it
+/// Measure the ledger: verifying it beside git, appending to it, judging again
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Entries of the ledger, and commits beside it
@@ -57,7 +59,7 @@ pub struct Verified {
 }
 
 /// Measures and prints; judges nothing.
-pub fn run(args: &Args) -> Outcome {
+pub fn run(global: &Global, args: &Args) -> Outcome {
     if let Some(repository) = &args.child {
         return print_json(&verify_twice(repository)?);
     }
@@ -66,14 +68,14 @@ pub fn run(args: &Args) -> Outcome {
     }
     let folder = tempfile::tempdir()
         .map_err(|error| Failure::new(Exit::File, format!("cannot make a folder: {error}")))?;
-    let report = measure(args, folder.path())?;
+    let report = measure(&World::find(global)?, args, folder.path())?;
     match args.format {
         Format::Human => print(&report.text()),
         Format::Json => print_json(&report),
     }
 }
 
-fn measure(args: &Args, folder: &Path) -> Result<Report, Failure> {
+fn measure(world: &World, args: &Args, folder: &Path) -> Result<Report, Failure> {
     say(format!("Appending {} entries …", args.entries));
     let (ours, keys) = (folder.join("ledger.git"), build::Keys::new()?);
     build::ledger(&ours, &keys, args.entries)?;
@@ -89,6 +91,8 @@ fn measure(args: &Args, folder: &Path) -> Result<Report, Failure> {
     say("Appending one by one …");
     let flushed = Latency::of(&ours, &keys, ledger::Durability::Flushed, args.appends)?;
     let buffered = Latency::of(&ours, &keys, ledger::Durability::Buffered, args.appends)?;
+    say("Rehearsing a phase, and judging it again …");
+    let recompute_ms = recompute::measure(world, folder, args.runs)?;
     Ok(Report {
         runs: args.runs,
         verified,
@@ -101,6 +105,7 @@ fn measure(args: &Args, folder: &Path) -> Result<Report, Failure> {
         flush_ms: append::flush_ms(folder, args.appends)?,
         flushed,
         buffered,
+        recompute_ms,
     })
 }
 
