@@ -48,6 +48,7 @@ const TYPED: &[&str] = &[
     "step",
     "track",
     "until",
+    "valid_until",
     "verdict",
     "warm_up",
     "sentence",
