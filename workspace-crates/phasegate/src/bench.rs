@@ -8,7 +8,7 @@ use std::time::Instant as Clock;
 
 use base::{DeploymentId, Digest, NetworkId};
 use ledger::git_store::Durability;
-use ledger::{Draft, Expectations, GitStore, Ledger, SshKeySigner};
+use ledger::{Draft, GitStore, Ledger, SshKeySigner};
 use serde::Deserialize;
 
 use crate::exit::Exit;

@@ -19,6 +19,7 @@ mod remote;
 mod serving;
 mod session;
 mod signed;
+mod ssh_keys;
 mod wizard;
 mod world;
 

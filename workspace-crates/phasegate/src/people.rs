@@ -1,19 +1,15 @@
 //! Which person runs a command, and the key that they sign with.
-//!
-//! People sign through `ssh-keygen`, so that keys in an agent, on a security key or behind a
-//! passphrase work. Private keys are never read here.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use base::PrincipalId;
 use ledger::keys::PublicKey;
-use ledger::{PrincipalKind, Roles, Signer, SshKeygenSigner};
-use tempfile::TempDir;
+use ledger::{PrincipalKind, Roles, Signer};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::say;
+use crate::ssh_keys::{self, Found, FoundSigner};
 use crate::world::World;
 
 /// Who signs, and with what.
@@ -23,35 +19,24 @@ pub struct As {
     #[arg(long = "as", value_name = "PRINCIPAL")]
     pub who: Option<PrincipalId>,
     /// Your key: a private key file, or a public one whose private half is in the agent [default:
-    /// git's user.signingkey, the agent's keys, the keys of this repository, ~/.ssh]
+    /// git's user.signingkey, the agent's keys, ~/.ssh, the keys of this repository]
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
 }
 
 /// A person who can sign.
-pub struct Person {
-    signer: SshKeygenSigner,
-    /// Holds the public half of a key that lies in no file.
-    _scratch: Option<TempDir>,
-}
+pub struct Person(FoundSigner);
 
 impl Person {
     /// Their name in the roles.
     pub fn id(&self) -> &PrincipalId {
-        self.signer.principal()
+        self.0.principal()
     }
 
     /// What signs for them.
     pub fn signer(&self) -> &dyn Signer {
-        &self.signer
+        &self.0
     }
-}
-
-/// A key that may be the person's.
-struct Candidate {
-    public: PublicKey,
-    /// A key file, or nothing when only an agent has it.
-    file: Option<PathBuf>,
 }
 
 impl As {
@@ -61,27 +46,48 @@ impl As {
     /// # Errors
     /// When no key at hand belongs to a person of the roles, or the key belongs to somebody else.
     pub fn find(&self, world: &World, roles: &[&Roles]) -> Result<Person, Failure> {
-        let candidates = match &self.key {
-            Some(file) => vec![named(file)?],
-            None => candidates(world, self.who.as_ref()),
-        };
         let mut others = Vec::new();
-        for candidate in candidates {
+        for found in self.candidates(world)?.into_iter().filter(Found::can_sign) {
             let owner = roles.iter().find_map(|roles| {
-                let owner = roles.owner_of(&candidate.public)?;
+                let owner = roles.owner_of(&PublicKey::parse(&found.public).ok()?)?;
                 let is_human =
                     roles.principal(owner).is_some_and(|one| one.kind == PrincipalKind::Human);
                 is_human.then(|| owner.clone())
             });
             match owner {
                 Some(owner) if self.who.as_ref().is_none_or(|who| *who == owner) => {
-                    return person(owner, &candidate);
+                    let signer = FoundSigner::new(owner, &found)?;
+                    let key = signer.public_key().fingerprint();
+                    say(format!("Signing as {} with the key {key}.", signer.principal()));
+                    return Ok(Person(signer));
                 }
                 Some(owner) => others.push(owner.to_string()),
                 None => {}
             }
         }
         Err(self.nobody(roles, &others))
+    }
+
+    /// Every key at hand that may be the person's, in the order in which they are tried.
+    fn candidates(&self, world: &World) -> Result<Vec<Found>, Failure> {
+        let mut found = Vec::new();
+        if let Some(file) = &self.key {
+            // A mistake in what was named is told.
+            ssh_keys::read_public(&file.to_string_lossy())
+                .map_err(|error| Failure::new(Exit::Ledger, error))?;
+            ssh_keys::add_file(&mut found, file, "named");
+            // A public half alone stands for a key in the agent.
+            found.iter_mut().for_each(|one| one.in_agent |= one.file.is_none());
+            return Ok(found);
+        }
+        let own = world.state_dir().join("keys");
+        if let Some(who) = &self.who {
+            ssh_keys::add_file(&mut found, &world.key_path(who), "this repository");
+        }
+        let signing_key = crate::wizard::git::config(&world.root, "user.signingkey")?;
+        found.extend(ssh_keys::discover(signing_key.as_deref()));
+        ssh_keys::add_folder(&mut found, &own, ".phasegate/keys");
+        Ok(found)
     }
 
     fn nobody(&self, roles: &[&Roles], others: &[String]) -> Failure {
@@ -96,7 +102,7 @@ impl As {
             (Some(who), _) if !people.contains(&who.as_str()) => {
                 Failure::new(Exit::Ledger, format!("the roles have no person `{who}`"))
             }
-            (Some(who), _) if !others.is_empty() => Failure::new(
+            (Some(who), Some(_)) if !others.is_empty() => Failure::new(
                 Exit::Ledger,
                 format!("the key belongs to {}, not to {who}", others.join(", ")),
             ),
@@ -104,7 +110,10 @@ impl As {
                 Exit::Ledger,
                 format!("no person of the roles has the key in {}", file.display()),
             ),
-            (_, None) => {
+            (Some(who), None) => {
+                Failure::new(Exit::Ledger, format!("no key of {who} is at hand"))
+            }
+            (None, None) => {
                 Failure::new(Exit::Ledger, "no key at hand belongs to a person of the roles")
             }
         };
@@ -113,105 +122,4 @@ impl As {
             people.join(", ")
         ))
     }
-}
-
-fn person(owner: PrincipalId, candidate: &Candidate) -> Result<Person, Failure> {
-    let (file, scratch) = match &candidate.file {
-        Some(file) => (file.clone(), None),
-        None => {
-            // ssh-keygen finds a key in the agent by its public half, which it reads from a file.
-            let folder = tempfile::Builder::new().prefix("phasegate-").tempdir();
-            let folder =
-                folder.map_err(|error| Failure::file("make", &std::env::temp_dir(), &error))?;
-            let file = folder.path().join("key.pub");
-            let text = format!("{}\n", candidate.public.to_openssh());
-            std::fs::write(&file, text).map_err(|error| Failure::file("write", &file, &error))?;
-            (file, Some(folder))
-        }
-    };
-    let signer = SshKeygenSigner::new(owner, &file)?;
-    say(format!(
-        "Signing as {} with the key {}.",
-        signer.principal(),
-        signer.public_key().fingerprint()
-    ));
-    Ok(Person { signer, _scratch: scratch })
-}
-
-/// The key in a file that was named; a mistake in it is told.
-fn named(file: &Path) -> Result<Candidate, Failure> {
-    let public_file = public_half(file);
-    let text = std::fs::read_to_string(&public_file)
-        .map_err(|error| Failure::file("read", &public_file, &error))?;
-    let public = PublicKey::parse(&text).map_err(|error| {
-        Failure::new(Exit::Ledger, format!("{}: {error}", public_file.display()))
-    })?;
-    Ok(Candidate { public, file: Some(file.to_owned()) })
-}
-
-fn public_half(file: &Path) -> PathBuf {
-    if file.extension() == Some(OsStr::new("pub")) {
-        return file.to_owned();
-    }
-    let mut name = file.as_os_str().to_owned();
-    name.push(".pub");
-    PathBuf::from(name)
-}
-
-/// Every key at hand that may be a person's, in the order in which they are tried. What cannot be
-/// read is no candidate.
-fn candidates(world: &World, who: Option<&PrincipalId>) -> Vec<Candidate> {
-    let mut found = Vec::new();
-    if let Some(key) = output("git", &["config", "--get", "user.signingkey"], &world.root) {
-        found.extend(git_key(key.trim()));
-    }
-    let listed = output("ssh-add", &["-L"], &world.root).unwrap_or_default();
-    let agent = listed.lines().filter_map(|line| PublicKey::parse(line).ok());
-    found.extend(agent.map(|public| Candidate { public, file: None }));
-    let own = world.state_dir().join("keys");
-    match who {
-        Some(who) => found.extend(in_file(&own.join(who.as_str()))),
-        None => found.extend(in_folder(&own)),
-    }
-    if let Some(home) = std::env::var_os("HOME") {
-        found.extend(in_folder(&Path::new(&home).join(".ssh")));
-    }
-    found
-}
-
-/// git names a file, or a key itself after `key::`.
-fn git_key(text: &str) -> Option<Candidate> {
-    let literal = text.strip_prefix("key::").or(text.starts_with("ssh-").then_some(text));
-    if let Some(literal) = literal {
-        let public = PublicKey::parse(literal).ok()?;
-        return Some(Candidate { public, file: None });
-    }
-    let path = match text.strip_prefix("~/") {
-        Some(below) => Path::new(&std::env::var_os("HOME")?).join(below),
-        None => PathBuf::from(text),
-    };
-    in_file(&path)
-}
-
-fn in_file(file: &Path) -> Option<Candidate> {
-    named(file).ok()
-}
-
-/// The keys in a folder whose public half lies beside them, in the order of their names.
-fn in_folder(folder: &Path) -> Vec<Candidate> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension() == Some(OsStr::new("pub")))
-        .map(|path| path.with_extension(""))
-        .filter(|path| path.is_file())
-        .collect();
-    files.sort();
-    files.iter().filter_map(|file| in_file(file)).collect()
-}
-
-/// What a program prints; nothing when it is not there or fails.
-fn output(program: &str, arguments: &[&str], folder: &Path) -> Option<String> {
-    let command = duct::cmd(program, arguments).dir(folder).stdin_null().stderr_null();
-    command.read().ok()
 }

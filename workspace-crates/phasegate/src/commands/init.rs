@@ -10,9 +10,10 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Format, print, print_json, say};
 use crate::session;
+use crate::ssh_keys;
 use crate::wizard::carry_out::{CarryOut, sign_waiting};
 use crate::wizard::interview::{Interview, Wishes};
-use crate::wizard::keys::{self, NewKeys};
+use crate::wizard::keys::NewKeys;
 use crate::wizard::plan::{Action, Step, plan};
 use crate::wizard::prompt::{Defaults, Prompt};
 use crate::wizard::summary::Summary;
@@ -187,7 +188,7 @@ fn set_up(
     }
     let named = wishes.key_files();
     let found = match prompt.is_interactive() {
-        true => keys::discover(survey.signing_key.as_deref()),
+        true => ssh_keys::discover(survey.signing_key.as_deref()),
         false => Vec::new(),
     };
     let mut interview =

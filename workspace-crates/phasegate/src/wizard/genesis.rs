@@ -19,6 +19,7 @@ use super::write;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::remote;
+use crate::ssh_keys;
 use crate::world::{self, World};
 
 /// The setting of git that names the remote through which the ledger is shared.
@@ -117,7 +118,7 @@ impl Genesis {
             )
             .hint("Ask for the file again; the one who began has it as .phasegate/genesis.json.")
         };
-        let bytes = keys::read_file(path, WAITING_BYTES_MAX as u64)
+        let bytes = ssh_keys::read_file(path, WAITING_BYTES_MAX as u64)
             .map_err(|error| Failure::file("read", path, &error))?;
         let waiting: Waiting = ledger::parse_strict(&bytes, WAITING_BYTES_MAX)
             .map_err(|error| wrong(&report::clean(&error.to_string())))?;

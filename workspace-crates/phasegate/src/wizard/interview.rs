@@ -10,7 +10,7 @@ use base::{PipelineId, PrincipalId};
 use definition::{Checked, Overrides, Policy};
 
 use super::git::{self, Place};
-use super::keys::{Found, NewKeys, expanded};
+use super::keys::NewKeys;
 use super::plan::{Answers, definitions_after, plan};
 use super::prompt::Prompt;
 use super::survey::{LedgerThere, Survey};
@@ -19,6 +19,7 @@ use super::week::WeekTime;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{say, stderr_has_colour};
+use crate::ssh_keys::{Found, expanded};
 use crate::world::{self, World};
 
 /// What was named beforehand, by options of the command line.

@@ -8,12 +8,13 @@ use definition::{CALENDARS_PATH, Files, Overrides, Policy, ROLES_PATH};
 
 use super::git::Place;
 use super::interview::{Interview, Wishes};
-use super::keys::{Found, NewKeys};
+use super::keys::NewKeys;
 use super::plan::{Action, Answers, Step, definitions_after, plan};
 use super::prompt::{Check, Prompt};
 use super::survey::{LedgerThere, Survey};
 use super::templates::{self, Programme, Template};
 use crate::failure::Failure;
+use crate::ssh_keys::Found;
 use crate::world::{self, World};
 
 /// Answers that are written down; an empty one takes the default.

@@ -385,7 +385,7 @@ fn a_key_that_only_an_agent_has_signs() {
     for name in ["alice", "alice.pub"] {
         std::fs::remove_file(quorum.0.path(&format!(".phasegate/keys/{name}"))).unwrap();
     }
-    quorum.run_as("alice", &["phase", "approve"]).ends(4).says("no key at hand");
+    quorum.run_as("alice", &["phase", "approve"]).ends(4).says("no key of alice is at hand");
     let mut approve = quorum.0.command(&["phase", "approve", "--as", "alice"]);
     let output = approve.env("SSH_AUTH_SOCK", &socket).output().unwrap();
     Answer::of(output).ends(0).says("Signing as alice").prints("approved by alice");

@@ -6,7 +6,7 @@ use definition::{Policy, ROLES_PATH};
 use super::Interview;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::wizard::keys::read_public;
+use crate::ssh_keys::read_public;
 use crate::wizard::people::{EVALUATOR, People, Person};
 use crate::wizard::plan::NewPipeline;
 use crate::wizard::templates::PARTNERS;
