@@ -54,7 +54,10 @@ pub const COMMANDS: &[Command] = &[
     ),
     phasegate(
         "phase",
-        &["status", "explain", "evaluate", "advance", "reset", "tick", "run"],
+        &[
+            "status", "explain", "evaluate", "advance", "reset", "propose", "approve", "withdraw",
+            "waive", "tick", "run",
+        ],
         "Where phases stand and why; move them; do what the calendar says is due",
     ),
     phasegate("deploy", &["up", "down", "status", "logs"], "A phase's deployment"),
@@ -65,6 +68,7 @@ pub const COMMANDS: &[Command] = &[
         &["build", "verify", "recompute", "bundle", "site"],
         "Build, verify, recompute and publish reports",
     ),
+    phasegate("roles", &["show", "propose", "rotate"], "Who may sign what: show it, and change it"),
     phasegate("query", &[], "Run a PromQL query against a deployment's samples"),
     phasegate(
         "serve-samples",

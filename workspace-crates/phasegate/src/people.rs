@@ -110,9 +110,7 @@ impl As {
                 Exit::Ledger,
                 format!("no person of the roles has the key in {}", file.display()),
             ),
-            (Some(who), None) => {
-                Failure::new(Exit::Ledger, format!("no key of {who} is at hand"))
-            }
+            (Some(who), None) => Failure::new(Exit::Ledger, format!("no key of {who} is at hand")),
             (None, None) => {
                 Failure::new(Exit::Ledger, "no key at hand belongs to a person of the roles")
             }

@@ -1,7 +1,7 @@
 //! The wizard behind `phasegate init`: from an empty folder to a programme that can begin.
 //!
 //! What there is ([`survey`]) and what somebody wants ([`interview`]) are plain values; [`plan`] is a
-//! pure function of the two. Only [`write`], [`git`], [`keys`] and [`genesis`] change anything, and
+//! pure function of the two. Only [`mod@write`], [`git`], [`keys`] and [`genesis`] change anything, and
 //! none of them ever replaces a file that is there.
 
 pub mod carry_out;
