@@ -32,6 +32,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     attestation::TARGET,
     block::TARGET,
+    bundle::TARGET,
     definition::TARGET,
     document::TARGET,
     dsse::TARGET,

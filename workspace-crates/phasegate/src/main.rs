@@ -2,7 +2,6 @@
 //! at a time.
 
 mod bench;
-mod bundle;
 mod commands;
 mod exit;
 mod explain;

@@ -9,10 +9,10 @@ use ledger::{
 };
 use tempfile::TempDir;
 
-use crate::bundle::{self, About, Bundle};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::world::World;
+use report::bundle::{self, About, Bundle};
 
 /// A ledger, wherever it is stored.
 pub type AnyLedger = Ledger<Box<dyn LedgerStore>>;
@@ -75,6 +75,23 @@ enum Source {
     Folder(TempDir),
 }
 
+/// Reads a bundle file.
+///
+/// # Errors
+/// When it cannot be read, or is no bundle.
+pub fn read_bundle(path: &Path) -> Result<Bundle, Failure> {
+    let unreadable = |error: &std::io::Error| Failure::file("read", path, error);
+    let metadata = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
+    if !metadata.is_file() {
+        return Err(Failure::new(Exit::Usage, format!("{} is not a file", path.display())));
+    }
+    let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
+    Bundle::parse(std::io::BufReader::new(file), metadata.len()).map_err(|error| {
+        Failure::new(Exit::NotVerified, format!("{} is not a bundle: {error}", path.display()))
+            .hint("`cargo xtask report bundle --out FILE` writes one; fetch it again.")
+    })
+}
+
 /// The rules that an entry pins, as a repository that can be read.
 pub struct Rules {
     /// The folder with `pipeline/` and `stages/`.
@@ -90,7 +107,7 @@ impl Material {
         world: impl FnOnce() -> Result<World, Failure>,
     ) -> Result<Self, Failure> {
         match (&from.bundle, &from.rehearsal) {
-            (Some(path), _) => Self::of_bundle(&Bundle::read(path)?, &Expectations::default()),
+            (Some(path), _) => Self::of_bundle(&read_bundle(path)?, &Expectations::default()),
             (None, Some(folder)) => Self::of_rehearsal(folder, world()?),
             (None, None) => Self::of_repository(world()?),
         }

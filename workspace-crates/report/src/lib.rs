@@ -8,6 +8,7 @@
 //! Architecture invariant: `report` reads no clock, no file and no network, and the same model
 //! gives the same bytes. Only this crate knows the template engine.
 
+pub mod bundle;
 mod chart;
 mod error;
 mod html;

@@ -2,6 +2,7 @@
 
 pub mod attestation;
 pub mod block;
+pub mod bundle;
 pub mod definition;
 pub mod document;
 pub mod dsse;

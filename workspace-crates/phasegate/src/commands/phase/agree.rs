@@ -6,11 +6,10 @@ use engine::state::State;
 use ledger::body::{Approval, EvaluationRef, Proposal, Proposed, ProposedTransition, Withdraw};
 use ledger::{Body, Roles};
 
-use crate::bundle::Bundle;
 use crate::commands::report::recompute;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::material::{Material, Where};
+use crate::material::{Material, Where, read_bundle};
 use crate::output::{print, say};
 use crate::people::As;
 use crate::proposals::{self, Open};
@@ -274,7 +273,7 @@ fn checked(
             .ok_or_else(|| Failure::new(Exit::Usage, "say what you checked, with --statement"));
     }
     let material = match &args.bundle {
-        Some(path) => Material::of_bundle(&Bundle::read(path)?, &ledger::Expectations::default())?,
+        Some(path) => Material::of_bundle(&read_bundle(path)?, &ledger::Expectations::default())?,
         None => Material::open(&Where::default(), || Ok(world.clone()))?,
     };
     let judged = material.ledger.view().by_digest(&transition.evaluation).map(|one| one.entry.seq);

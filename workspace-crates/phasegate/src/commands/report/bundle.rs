@@ -6,11 +6,11 @@ use engine::recompute;
 use ledger::LedgerStore;
 use ledger::body::EvaluationRef;
 
-use crate::bundle::{About, Bundle, EVIDENCE, LEDGER, RULES};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::material::{Material, Which};
 use crate::output::{count, print, say};
+use report::bundle::{About, Bundle, EVIDENCE, LEDGER, RULES};
 
 const README: &str = include_str!("bundle.txt");
 /// The verifier for those who have bash, jq and OpenSSH only.
@@ -19,7 +19,7 @@ const SCRIPT: &str = include_str!("../../../../../docs/verify-ledger.sh");
 /// Writes the bundle of the evaluation that `which` names to `out`.
 pub fn run(material: &Material, which: &Which, out: &Path) -> Outcome {
     let bundle = collect(material, which)?;
-    let bytes = bundle.to_bytes()?;
+    let bytes = bundle.to_bytes().map_err(|error| Failure::of(Exit::File, &error))?;
     let draft = out.with_extension("draft");
     let written = std::fs::write(&draft, &bytes).and_then(|()| std::fs::rename(&draft, out));
     written.map_err(|error| {

@@ -13,9 +13,9 @@ use ledger::{
 };
 use serde::Serialize;
 
-use crate::bundle::{Bundle, LEDGER};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use report::bundle::{Bundle, LEDGER};
 
 /// The statement of a report, its signature, and the same as an envelope.
 pub const STATEMENT: &str = "statement.json";

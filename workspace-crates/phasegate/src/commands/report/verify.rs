@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::check::{self, FoundEvidence, FoundReport, ReportFiles};
 use super::{heads, split};
-use crate::bundle::Bundle;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::material::{AnyLedger, Material};
+use crate::material::{AnyLedger, Material, read_bundle};
 use crate::output::{Format, count, print, print_json, say};
 use crate::world::{self, CLOCK_SKEW, World};
+use report::bundle::Bundle;
 
 /// What `report verify` is asked.
 #[derive(Debug, clap::Args)]
@@ -62,7 +62,7 @@ type Opened = (AnyLedger, Option<Box<dyn evidence::Store>>);
 pub fn run(world: impl FnOnce() -> Result<World, Failure>, args: &Args) -> Outcome {
     let now = world::now();
     let bundle = match &args.report {
-        Some(path) if path.is_file() => Some(Bundle::read(path)?),
+        Some(path) if path.is_file() => Some(read_bundle(path)?),
         _ => None,
     };
     let expected = Expectations {
@@ -137,7 +137,7 @@ fn opened(
 /// Opens the ledger of a repository, or of a bundle.
 fn open(path: &Path, expected: &Expectations) -> Result<AnyLedger, Failure> {
     if path.is_file() {
-        return Ok(Material::of_bundle(&Bundle::read(path)?, expected)?.ledger);
+        return Ok(Material::of_bundle(&read_bundle(path)?, expected)?.ledger);
     }
     let ledger = Ledger::open(GitStore::open(path)?, expected).map_err(|error| match error {
         ledger::Error::Empty => Failure::new(

@@ -6,18 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use std::path::Path;
 
 use base::{Digest, PipelineId};
 use ledger::body::EvaluationRef;
 use serde::{Deserialize, Serialize};
 
-use crate::exit::Exit;
-use crate::failure::Failure;
-
-/// The folders inside.
+/// The folder with the files of the ledger's tree.
 pub const LEDGER: &str = "ledger";
+/// The folder with the evidence, each file under the SHA-256 digest of its bytes.
 pub const EVIDENCE: &str = "evidence";
+/// The folder with `pipeline/` and `stages/`.
 pub const RULES: &str = "rules";
 
 const ABOUT: &str = "bundle.json";
@@ -26,6 +24,46 @@ const BYTES_MAX: u64 = 1 << 30;
 const FILES_MAX: usize = 100_000;
 const PATH_BYTES_MAX: usize = 512;
 const ABOUT_BYTES_MAX: usize = 64 * 1024;
+
+/// Why bytes are not a bundle, or a bundle has no bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    /// More bytes than a bundle has.
+    #[error("it has {size_bytes} bytes, and at most {BYTES_MAX} are read")]
+    TooLarge {
+        /// As found.
+        size_bytes: u64,
+    },
+    /// More files than a bundle has.
+    #[error("it has more than {FILES_MAX} files")]
+    TooMany,
+    /// No tar archive.
+    #[error("it is no tar archive: {0}")]
+    Archive(#[from] std::io::Error),
+    /// A path that leads elsewhere, or is no text.
+    #[error("it holds the path {0:?}, which is not plain")]
+    Path(String),
+    /// A file that does not belong there.
+    #[error("`{path}` {cause}")]
+    File {
+        /// Its path.
+        path: String,
+        /// What is wrong with it.
+        cause: &'static str,
+    },
+    /// It does not say what it is about.
+    #[error("it has no `{ABOUT}`, which says what it is about")]
+    NoAbout,
+    /// What it says that it is about cannot be read.
+    #[error("`{ABOUT}`: {0}")]
+    About(#[from] ledger::JsonError),
+    /// Another version of the format.
+    #[error("it has the version {0}, and 1 is read here")]
+    Version(u32),
+    /// It cannot be written.
+    #[error("it has no canonical form: {0}")]
+    Canonical(#[from] base::CanonicalError),
+}
 
 /// What a bundle is about. It only helps to find things; what counts is in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +96,7 @@ pub struct Bundle {
 
 impl Bundle {
     /// A bundle without files.
+    #[must_use]
     pub fn new(about: About) -> Self {
         Self { about, files: BTreeMap::new(), programs: BTreeSet::new() }
     }
@@ -73,6 +112,7 @@ impl Bundle {
     }
 
     /// Whether the file at `path` under `folder` is a program.
+    #[must_use]
     pub fn is_program(&self, folder: &str, path: &str) -> bool {
         self.programs.contains(&format!("{folder}/{path}"))
     }
@@ -85,12 +125,15 @@ impl Bundle {
         }
     }
 
-    /// How many files are in it.
+    /// How many files are in it, that which says what it is about among them.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "a bundle is never empty")]
     pub fn len(&self) -> usize {
         self.files.len() + 1
     }
 
     /// The files under `folder`, by their paths in it.
+    #[must_use]
     pub fn under(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
         let prefix = format!("{folder}/");
         let all = self.files.iter();
@@ -101,8 +144,10 @@ impl Bundle {
     }
 
     /// The archive: the same files give the same bytes.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, Failure> {
-        let cannot = |error| Failure::new(Exit::File, format!("cannot pack the bundle: {error}"));
+    ///
+    /// # Errors
+    /// When a path is too long for an archive.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, BundleError> {
         let mut archive = tar::Builder::new(Vec::new());
         let about = base::canonical_json(&self.about)?;
         let about = (ABOUT, about.as_slice());
@@ -112,78 +157,67 @@ impl Bundle {
             header.set_size(bytes.len() as u64);
             header.set_mode(if self.programs.contains(path) { 0o755 } else { 0o644 });
             header.set_mtime(0);
-            archive.append_data(&mut header, path, bytes).map_err(cannot)?;
+            archive.append_data(&mut header, path, bytes)?;
         }
-        archive.into_inner().map_err(cannot)
+        Ok(archive.into_inner()?)
     }
 
-    /// Reads a bundle file.
+    /// Reads a bundle from the `size_bytes` bytes of its archive.
     ///
     /// # Errors
-    /// When it cannot be read, is too large, or is no archive of plain files with plain names.
-    pub fn read(path: &Path) -> Result<Self, Failure> {
-        let unreadable = |error: &std::io::Error| Failure::file("read", path, error);
-        let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
-        let metadata = file.metadata().map_err(|error| unreadable(&error))?;
-        if !metadata.is_file() {
-            return Err(Failure::new(Exit::Usage, format!("{} is not a file", path.display())));
-        }
-        Self::parse(file, metadata.len()).map_err(|why| {
-            Failure::new(Exit::NotVerified, format!("{} is not a bundle: {why}", path.display()))
-                .hint("`cargo xtask report bundle --out FILE` writes one; fetch it again.")
-        })
-    }
-
-    /// Reads a bundle from the bytes of its archive.
-    fn parse(bytes: impl Read, size_bytes: u64) -> Result<Self, String> {
+    /// When it is too large, or no archive of plain files with plain names.
+    pub fn parse(bytes: impl Read, size_bytes: u64) -> Result<Self, BundleError> {
         if size_bytes > BYTES_MAX {
-            return Err(format!("it has {size_bytes} bytes, and at most {BYTES_MAX} are read"));
+            return Err(BundleError::TooLarge { size_bytes });
         }
         let mut archive = tar::Archive::new(bytes.take(BYTES_MAX));
         let (mut files, mut programs) = (BTreeMap::new(), BTreeSet::new());
         let mut folded = BTreeSet::new();
-        for entry in archive.entries().map_err(|error| error.to_string())? {
-            let mut entry = entry.map_err(|error| error.to_string())?;
-            let path = entry.path_bytes();
-            let path = plain_path(&path)
-                .ok_or_else(|| format!("it holds the path {:?}", String::from_utf8_lossy(&path)))?;
+        for entry in archive.entries()? {
+            let mut entry = entry?;
+            let path = plain_path(&entry.path_bytes())?;
+            let refuse = |path: &str, cause| BundleError::File { path: path.to_owned(), cause };
             if !entry.header().entry_type().is_file() {
-                return Err(format!("`{path}` is not a plain file"));
+                return Err(refuse(&path, "is not a plain file"));
             }
             // A disk that does not tell upper from lower case would lose one of the two.
             if !folded.insert(path.to_lowercase()) {
-                return Err(format!("`{path}` is in it twice"));
+                return Err(refuse(&path, "is in it twice"));
             }
             if files.len() == FILES_MAX {
-                return Err(format!("it has more than {FILES_MAX} files"));
+                return Err(BundleError::TooMany);
             }
             let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).map_err(|error| format!("`{path}`: {error}"))?;
+            entry.read_to_end(&mut bytes)?;
             if bytes.len() as u64 != entry.size() {
-                return Err(format!("`{path}` is cut short"));
+                return Err(refuse(&path, "is cut short"));
             }
             if entry.header().mode().is_ok_and(|mode| mode & 0o100 != 0) {
                 programs.insert(path.clone());
             }
             files.insert(path, bytes);
         }
-        let about = files.remove(ABOUT).ok_or_else(|| format!("it has no `{ABOUT}`"))?;
-        let about: About = ledger::parse_strict(&about, ABOUT_BYTES_MAX)
-            .map_err(|error| format!("`{ABOUT}`: {error}"))?;
-        if about.schema != 1 {
-            return Err(format!("it has the version {}, and 1 is read here", about.schema));
+        let about = files.remove(ABOUT).ok_or(BundleError::NoAbout)?;
+        programs.remove(ABOUT);
+        let about: About = ledger::parse_strict(&about, ABOUT_BYTES_MAX)?;
+        match about.schema {
+            1 => Ok(Self { about, files, programs }),
+            other => Err(BundleError::Version(other)),
         }
-        Ok(Self { about, files, programs })
     }
 }
 
-/// A relative path of plain names; nothing for any other.
-fn plain_path(path: &[u8]) -> Option<String> {
-    let path = std::str::from_utf8(path).ok()?;
+/// A relative path of plain names.
+fn plain_path(path: &[u8]) -> Result<String, BundleError> {
+    let shown = String::from_utf8_lossy(path).into_owned();
     let plain = |name: &str| {
         !matches!(name, "" | "." | "..") && !name.contains(|c: char| c == '\\' || c.is_control())
     };
-    (path.len() <= PATH_BYTES_MAX && path.split('/').all(plain)).then(|| path.to_owned())
+    let is_plain = std::str::from_utf8(path).is_ok_and(|path| path.split('/').all(plain));
+    match is_plain && path.len() <= PATH_BYTES_MAX {
+        true => Ok(shown),
+        false => Err(BundleError::Path(shown)),
+    }
 }
 
 #[cfg(test)]
@@ -214,7 +248,7 @@ mod tests {
     }
 
     fn parse(bytes: &[u8]) -> Result<Bundle, String> {
-        Bundle::parse(bytes, bytes.len() as u64)
+        Bundle::parse(bytes, bytes.len() as u64).map_err(|error| error.to_string())
     }
 
     /// An archive with one file, whose header `change` has its way with.
