@@ -206,7 +206,9 @@ def signatures:
   | ([$all[] | brought | select(.) | holders[].key] | unique[] | "key\t\(.)"),
     (unique_by(.file)[]
       | ($all[.base] | brought | holders) as $held
-      | [if .extra then $all[.extra] | brought | holders[] | select(.key | IN($held[].key) | not) else empty end] as $new
+      # Nobody gets a further key for a name of now: it would decide in that name under the roles of now too.
+      | [if .extra then $all[.extra] | brought | holders[]
+          | select((.key | IN($held[].key) | not) and (.id | IN($held[].id) | not)) else empty end] as $new
       | .file as $file | ($held + $new)[] | "holder\t\($file)\t\(.id) \(.key)"),
     (.[] | .file as $file | .seq as $seq | .signers[] | "signature\t\($seq)\t\($file)\t\(.)");
 JQ

@@ -67,11 +67,13 @@ impl As {
         };
         let mut others = Vec::new();
         for candidate in candidates {
-            let owner = roles.iter().find_map(|roles| {
-                let owner = roles.owner_of(&candidate.public)?;
+            let owner = roles.iter().enumerate().find_map(|(at, version)| {
+                let owner = version.owner_of(&candidate.public)?;
                 let is_human =
-                    roles.principal(owner).is_some_and(|one| one.kind == PrincipalKind::Human);
-                is_human.then(|| owner.clone())
+                    version.principal(owner).is_some_and(|one| one.kind == PrincipalKind::Human);
+                // Whom earlier versions list signs with a key that they hold.
+                let is_known = roles[..at].iter().any(|one| one.principal(owner).is_some());
+                (is_human && !is_known).then(|| owner.clone())
             });
             match owner {
                 Some(owner) if self.who.as_ref().is_none_or(|who| *who == owner) => {

@@ -95,6 +95,19 @@ pub fn append_of(entry: &Entry, names: &[&str]) -> NewAppend {
     NewAppend::signed(entry, &signers).unwrap()
 }
 
+/// The entry, signed with keys that grow from one name and filed under another.
+pub fn sign_as(entry: &Entry, keys: &[(&str, &str)]) -> RawEntry {
+    let signers: Vec<_> = keys
+        .iter()
+        .map(|(key, name)| {
+            let key = generate_ed25519(Some(seed(key))).unwrap();
+            SshKeySigner::from_openssh(id(name), &key.private_openssh).unwrap()
+        })
+        .collect();
+    let signers: Vec<&dyn Signer> = signers.iter().map(|one| one as &dyn Signer).collect();
+    NewAppend::signed(entry, &signers).unwrap().raw()
+}
+
 /// A ledger under construction: raw entries that verify.
 #[derive(Clone)]
 pub struct Chain {
