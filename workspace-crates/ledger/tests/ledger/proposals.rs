@@ -115,9 +115,9 @@ fn a_change_of_roles_needs_root_under_the_old_and_under_the_new_roles() {
     assert_eq!(chain.view().roles().version, 2);
     assert_eq!(*chain.view().roles(), change.roles);
     // The roles are those of the change from the next entry on.
-    let error = chain.refusal(event("deploy"), &["carol"]);
+    let error = chain.refusal(reset(Vec::new()), &["carol"]);
     assert!(matches!(*error.fault, Fault::ForeignKey { .. }), "{error}");
-    chain.push(event("deploy"), &["dave"]);
+    chain.push(reset(Vec::new()), &["dave"]);
 }
 
 #[test]

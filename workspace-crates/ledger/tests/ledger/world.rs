@@ -119,6 +119,14 @@ impl Chain {
         Self { raw: vec![sign(&genesis(), &["alice", "bob"])] }
     }
 
+    /// A ledger where these record what happened and what was judged; one of them is enough.
+    pub fn with_evaluators(names: &[&str]) -> Self {
+        let mut body = genesis_body();
+        body.roles.roles.insert("evaluator".to_owned(), role(names, 1));
+        let entry = Entry::genesis(network(), draft(0, body));
+        Self { raw: vec![sign(&entry, &["alice", "bob"])] }
+    }
+
     pub fn view(&self) -> ledger::VerifiedLedger {
         chain::verify(&self.raw).unwrap()
     }
@@ -147,6 +155,13 @@ pub fn event(name: &str) -> Event {
     event.due = Some(format!("{name}@2026-01-08T15:00:00Z"));
     event.phase = Some("phase-1".parse().unwrap());
     event.detail = serde_json::json!({ "validators": 48, "ratio": 0.25 });
+    event
+}
+
+/// The internal track of phase-1 is up.
+pub fn deployed() -> Event {
+    let mut event = event("deployed");
+    event.track = Some(base::Track::Internal);
     event
 }
 

@@ -187,7 +187,7 @@ fn change_cases() -> Vec<Case> {
         bad_end("who lost a key signs with it", {
             let mut chain = chain.clone();
             chain.push(stolen_name, &["alice", "bob"]);
-            chain.then(event("deploy"), &["alice"])
+            chain.then(reset(Vec::new()), &["alice"])
         }),
     ]
 }
