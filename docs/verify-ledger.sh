@@ -206,7 +206,9 @@ def signatures:
   | ([$all[] | brought | select(.) | holders[].key] | unique[] | "key\t\(.)"),
     (unique_by(.file)[]
       | ($all[.base] | brought | holders) as $held
-      | [if .extra then $all[.extra] | brought | holders[] | select(.key | IN($held[].key) | not) else empty end] as $new
+      # Nobody gets a further key for a name of now: it would decide in that name under the roles of now too.
+      | [if .extra then $all[.extra] | brought | holders[]
+          | select((.key | IN($held[].key) | not) and (.id | IN($held[].id) | not)) else empty end] as $new
       | .file as $file | ($held + $new)[] | "holder\t\($file)\t\(.id) \(.key)"),
     (.[] | .file as $file | .seq as $seq | .signers[] | "signature\t\($seq)\t\($file)\t\(.)");
 JQ
@@ -287,6 +289,8 @@ def check_entry($all; $place; $facts; $before):
         | select(.digest | IN($withdrawn[]) | not) | .entry.body.principal] as $agreeing
     # Who operates or judged does not count.
     | (if $sort == "transition" then find($what.evaluation; $now.seq).signers + [$what.operator]
+        + ([$all[:$now.seq][] | select((is_void | not) and .entry.kind == "event") | select(.entry.body
+            | .event == "deployed" and .phase == $what.phase and .track == $what.track).signers] | last // [])
       else [] end) as $excluded
     | [$agreeing[] | select(IN($excluded[]) | not) | select($sort == "roles" or human($before.roles))] as $counted
     | { sort: $sort, what: $what,
@@ -331,6 +335,7 @@ def check_entry($all; $place; $facts; $before):
         elif $kind == "waiver" then if .proposal then proposes("waiver") else all_reach("lead") end
         elif $kind == "approval" then .principal | IN($signers[])
         elif $kind == "withdraw" then true
+        elif $kind == "evaluation" or $kind == "event" then $before.roles as $roles | $signers | reach($roles; "evaluator")
         elif $kind == "proposal" then proposes(.what | keys[0])
         else proposes("") end); "`\($signers | join("`, `"))` may not sign an entry of the kind `\($kind)`");
 
@@ -344,8 +349,8 @@ def check_entry($all; $place; $facts; $before):
         | need($body.roles_version == $before.roles.version; "another version of the roles is in force")
         | if $body.what.roles then check_change($body.what.roles)
           elif $body.what.waiver then check_waiver($body.what.waiver)
-          else find($body.what.transition.evaluation; $seq) as $judged
-            | refers($judged and $judged.entry.kind == "evaluation" and ($judged | is_void | not); "an evaluation") end
+          else ([$all[:$seq][] | select(.entry.kind == "evaluation" and (is_void | not)).digest] | last) as $newest
+            | need($newest and $body.what.transition.evaluation == $newest; "it does not rest on the newest evaluation") end
       elif $kind == "approval" then find($body.proposal; $seq) as $proposed
         | refers($proposed and $proposed.entry.kind == "proposal"; "the proposal \($body.proposal)")
         | need(($proposed | is_void | not)
@@ -362,9 +367,12 @@ def check_entry($all; $place; $facts; $before):
       elif $kind == "evaluation" then
         need($body.week | test("\\A[0-9]{4}-W(?:0[1-9]|[1-4][0-9]|5[0-3])\\z");
           "its week is not written such as 2026-W02")
+        | need(($body.at | instant) <= (.entry.time | instant); "it judges what was still to come")
         | need(all($body.verdicts | keys[] / "/"; length == 2 and (.[0] | is_id) and (.[1] | IN("internal", "public")));
           "a verdict is about `<phase>/internal` or `<phase>/public`")
       elif $kind == "advance" then check_evaluation($body.evaluation) | unrevoked as $open
+        | need($all[$body.evaluation.seq].entry.body.verdicts["\($body.phase)/\($body.track)"] == "advance";
+            "its evaluation does not say that this track advances")
         | need($open == []; "entry \($open[0]) is an advance that no longer counts, and no reset has revoked it")
         | need($body.proposal or $before.roles.policy == "solo"; "it names no proposal, and nobody decides alone")
         | if $body.proposal then carries_out($body.proposal; "transition"; .phase == $body.phase and .track == $body.track

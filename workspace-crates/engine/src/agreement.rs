@@ -88,7 +88,8 @@ impl<S: LedgerStore> Engine<'_, S> {
         for transition in transitions {
             let Transition::Advance { phase, track, .. } = &transition else { continue };
             let wanted = Wanted { phase, track: *track };
-            let is_settled = state.settled.contains(&(judged.seq, phase.clone(), *track));
+            let is_settled = state.settled.contains(&(judged.seq, phase.clone(), *track))
+                || state.is_undone(phase, judged.seq);
             let open = self.open_proposal(wanted, evaluation, now);
             if !is_settled && open.is_some_and(|(_, consent)| consent.is_given()) {
                 self.take(transition, evaluation, now)?;

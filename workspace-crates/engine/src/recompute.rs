@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::evaluate::{evaluation, joined, open_sides};
 use crate::gather::{FromLedger, Judging, phase_facts};
 use crate::inputs::{Inputs, SideInputs};
-use crate::state::State;
+use crate::state::{Deployed, State};
 use crate::{EVALUATOR, EngineError, document};
 
 /// The most bytes that a list of inputs may have.
@@ -164,7 +164,9 @@ pub fn recompute<S: LedgerStore>(
                 sides.next().filter(|inputs| is_about(inputs, judging)).ok_or_else(|| {
                     refuse(format!("its inputs lack those of {}/{track}, which was open", phase.id))
                 })?;
-            check_observation(&state, inputs).map_err(&refuse)?;
+            if let Some(why) = foreign_input(&state, inputs, store)? {
+                return Err(refuse(why));
+            }
             let gathered = inputs.gather(store)?;
             let from_ledger = FromLedger::read(ledger, &state, phase, track)?;
             found.push(judge_phase(&phase_facts(&state, judging, &gathered, &from_ledger)));
@@ -198,18 +200,36 @@ fn is_about(inputs: &SideInputs, judging: Judging<'_>) -> bool {
     inputs.phase == judging.phase.id && inputs.track == judging.track && inputs.side == judging.side
 }
 
-/// What the ledger says was seen of a deployment that ended is what is judged, and nothing else.
-fn check_observation(state: &State, inputs: &SideInputs) -> Result<(), String> {
-    let own = state.phase(&inputs.phase).map(|one| one.track(inputs.track));
-    let deployed = own.and_then(|own| own.deployment.as_ref());
-    let known = deployed.filter(|_| inputs.side == Side::Exit).and_then(|one| one.sealed);
-    match known {
-        Some(known) if inputs.observation != Some(known) => Err(format!(
-            "the ledger names the observation {known} of {}/{}, and its inputs another",
-            inputs.phase, inputs.track
-        )),
-        _ => Ok(()),
+/// Why these inputs are not what was to be judged: that is the deployment that the ledger names, and of one that ended the observation
+/// that it names. What would be deployed is judged on the way in only.
+fn foreign_input(
+    state: &State,
+    inputs: &SideInputs,
+    store: &dyn Store,
+) -> Result<Option<String>, EngineError> {
+    let SideInputs { phase, track, side, observation, candidate, .. } = inputs;
+    let own = state.phase(phase).map(|one| one.track(*track));
+    let deployed = own.and_then(|own| own.deployment.as_ref()).filter(|_| *side == Side::Exit);
+    let known = deployed.and_then(|one| one.sealed);
+    if let Some(known) = known.filter(|known| *observation != Some(*known)) {
+        return Ok(Some(format!(
+            "the ledger names the observation {known} of {phase}/{track}, and its inputs another"
+        )));
     }
+    if *side == Side::Exit && candidate.is_some() {
+        return Ok(Some(format!("its inputs of {phase}/{track} name something to deploy")));
+    }
+    let Some(observation) = observation else { return Ok(None) };
+    let record = store.get_record(observation)?;
+    let is_of = |one: &Deployed| {
+        record.for_whom == one.id.as_str() && record.subject.as_ref() == Some(&one.subject)
+    };
+    Ok(match deployed {
+        Some(deployed) if is_of(deployed) => None,
+        _ => Some(format!(
+            "the observation {observation} is not of the deployment of {phase}/{track} that the ledger names"
+        )),
+    })
 }
 
 fn differences(recorded: &Evaluation, again: &Evaluation) -> Vec<Difference> {

@@ -345,6 +345,13 @@ impl State {
         }
     }
 
+    /// Whether a reset took `phase` back after the evaluation in entry `evaluation`: what that
+    /// evaluation says about it is about networks that are gone.
+    #[must_use]
+    pub fn is_undone(&self, phase: &PhaseId, evaluation: u64) -> bool {
+        self.undone.iter().any(|(seq, undone)| undone == phase && *seq >= evaluation)
+    }
+
     /// Every deployment that is up.
     pub fn live(&self) -> impl Iterator<Item = (&PhaseId, Track, &Deployed)> {
         self.phases.iter().flat_map(|phase| {
@@ -461,6 +468,11 @@ impl State {
 
     fn apply_advance(&mut self, entry: &Entry, advance: &body::Advance) {
         let (phase, track) = (&advance.phase, advance.track);
+        if self.is_undone(phase, advance.evaluation.seq) {
+            let text = "It rests on what a reset took back, and does not count.".to_owned();
+            self.note(entry, Some(phase), Some(track), "advance", text);
+            return;
+        }
         self.note(entry, Some(phase), Some(track), "advance", advance.reason.clone());
         self.settled.insert((advance.evaluation.seq, phase.clone(), track));
         self.passes.push(Pass {

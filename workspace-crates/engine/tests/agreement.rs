@@ -3,10 +3,13 @@
 
 mod common;
 
-use base::Duration;
-use common::{World, phase, when};
+use std::collections::BTreeMap;
+
+use base::{Duration, Track};
+use common::{World, phase, pins, when};
 use engine::EngineError;
 use engine::state::Standing;
+use ledger::{Draft, Signer, VerifiedEntry, body};
 
 fn standing(world: &World) -> Standing {
     world.state().standing(&phase("first"))
@@ -74,4 +77,69 @@ fn a_program_that_died_after_the_approvals_carries_them_out_once() {
     one.and(two).unwrap();
     let advanced = world.trace().iter().filter(|line| line.contains(" advance")).count();
     assert_eq!(advanced, 1, "{:#?}", world.trace());
+}
+
+#[test]
+fn what_was_approved_before_a_reset_is_not_carried_out_after_it() {
+    let world = World::quorum();
+    let now = when(1, "mon");
+    world.tick_until(now);
+    world.consent("lead", now);
+    world.consent("bob", now);
+    let first = phase("first");
+    world.run(now, |engine| engine.reset_phase(&first, &first, "A bug.", now)).unwrap();
+    world.tick(now);
+    assert_eq!(standing(&world), Standing::Ready, "{:#?}", world.trace());
+
+    // Nor does it count when somebody with the evaluator's key carries it out nevertheless.
+    let ledger = world.ledger();
+    let found = |kind: &str| ledger.view().iter().rev().find(|one| one.entry.body.kind() == kind);
+    let (judged, proposed) = (found("evaluation").unwrap(), found("proposal").unwrap());
+    world.append(now, advance(judged, proposed), "ci");
+    assert_eq!(standing(&world), Standing::Ready, "{:#?}", world.trace());
+}
+
+/// The advance of the first phase's internal track.
+fn advance(judged: &VerifiedEntry, proposed: &VerifiedEntry) -> body::Advance {
+    let (from, to) = engine::states(Track::Internal);
+    body::Advance {
+        phase: phase("first"),
+        track: Track::Internal,
+        from: from.to_owned(),
+        to: to.to_owned(),
+        evaluation: body::EvaluationRef { seq: judged.entry.seq, digest: judged.digest },
+        proposal: Some(proposed.digest),
+        reason: "Every gate passes.".to_owned(),
+    }
+}
+
+#[test]
+fn a_reset_revokes_an_advance_whose_key_is_no_longer_trusted() {
+    let world = World::quorum();
+    let now = when(1, "mon");
+    world.tick_until(now);
+    world.consent("lead", now);
+    world.consent("bob", now);
+    let ledger = world.ledger();
+    let found = |kind: &str| ledger.view().iter().rev().find(|one| one.entry.body.kind() == kind);
+    let (judged, proposed) = (found("evaluation").unwrap(), found("proposal").unwrap());
+    world.append(now, advance(judged, proposed), "carol");
+    let mut roles = world.ledger().view().roles().clone();
+    roles.version += 1;
+    roles.principals.retain(|one| one.id.as_str() != "carol");
+    for role in roles.roles.values_mut() {
+        role.of.retain(|one| one.as_str() != "carol");
+    }
+    let fingerprint = world.keys["carol"].public_key().fingerprint();
+    let distrust = vec![body::Distrust { fingerprint, last_trusted: proposed.entry.seq }];
+    let change = body::RolesChange { roles, distrust, proposal: None };
+    let mut ledger = world.ledger();
+    let signers: [&dyn Signer; 2] = [&world.keys["lead"], &world.keys["bob"]];
+    ledger.append(Draft::new(now, pins(), change), &signers, BTreeMap::new()).unwrap();
+    assert_eq!(standing(&world), Standing::InternalSoak);
+    assert_eq!(world.ledger().view().unrevoked_voids().len(), 1);
+
+    let first = phase("first");
+    world.run(now, |engine| engine.reset_phase(&first, &first, "Stolen.", now)).unwrap();
+    assert!(world.ledger().view().unrevoked_voids().is_empty(), "nothing could ever move again");
 }

@@ -163,6 +163,32 @@ fn an_observation_that_the_ledger_does_not_name_is_refused() {
 }
 
 #[test]
+fn an_observation_of_another_deployment_is_refused() {
+    let world = World::new();
+    world.networks.borrow_mut().break_at("first.internal.1", at("2026-01-10T12:00:00Z"));
+    world.tick_until(when(2, "mon"));
+    let ledger = world.ledger();
+    let read = |index: usize| recompute::read(&ledger, evaluations(&world)[index]).unwrap();
+    let (earlier, mut forged) = (read(0), read(1));
+    let judge = |recorded: &recompute::Recorded| {
+        recompute::recompute(&ledger, &world.evidence, world.pipeline(), recorded)
+    };
+    assert!(judge(&forged).unwrap().is_same());
+    let honest = forged.clone();
+    forged.inputs.sides[0].observation = earlier.inputs.sides[0].observation;
+    let error = judge(&forged).unwrap_err().to_string();
+    assert!(error.contains("is not of the deployment of first/internal"), "{error}");
+
+    // What would be deployed is nothing that ran.
+    let mut forged = honest;
+    let side = forged.inputs.sides.iter_mut().find(|one| one.candidate.is_some()).unwrap();
+    let candidate = side.candidate.take();
+    forged.inputs.sides[0].candidate = candidate;
+    let error = judge(&forged).unwrap_err().to_string();
+    assert!(error.contains("name something to deploy"), "{error}");
+}
+
+#[test]
 fn only_evaluations_can_be_judged_again() {
     let world = World::new();
     world.tick_until(when(1, "mon"));

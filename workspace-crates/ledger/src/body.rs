@@ -77,6 +77,9 @@ pub struct Distrust {
     pub last_trusted: u64,
 }
 
+/// The name of the event that says that a deployment is up. Who signs it operates the deployment.
+pub const DEPLOYED: &str = "deployed";
+
 /// Records that something happened or was missed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -180,7 +183,8 @@ pub struct ProposedTransition {
     pub evaluation: Digest,
     /// Digest of the rules that were evaluated.
     pub policy: Digest,
-    /// Who operates the deployment; their approval does not count.
+    /// Who operates the deployment; their approval does not count, and neither does that of whoever
+    /// signed that it was deployed.
     pub operator: PrincipalId,
 }
 

@@ -179,6 +179,11 @@ fn step<'r>(
     let alternative = new_roles.as_ref().map(|(_, ring)| ring).or(proposed_ring.as_ref());
     let (mut signers, mut keys) = (BTreeSet::new(), BTreeSet::new());
     for (principal, signature) in parsed.signatures {
+        // Otherwise whoever proposes roles could give a member's name to a key of their own, and
+        // decide in that name under the roles in force too.
+        let is_newcomer =
+            before.is_none_or(|ledger| ledger.roles().principal(&principal).is_none());
+        let alternative = alternative.filter(|_| is_newcomer);
         let (signature, key) = attribute(ring, alternative, &principal, signature)?;
         keys.insert(key.fingerprint());
         jobs.push(Job {
@@ -196,7 +201,8 @@ fn step<'r>(
     Ok(Checked { entry: VerifiedEntry { entry, digest, signers, keys }, roles: new_roles })
 }
 
-/// Finds the key of a signature, and that it belongs to whom the file name says.
+/// Finds the key of a signature, and that it belongs to whom the file name says. `alternative` are
+/// the keys of roles that are to come: only who comes with them signs with these.
 fn attribute(
     ring: &KeyRing,
     alternative: Option<&KeyRing>,

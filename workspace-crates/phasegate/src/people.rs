@@ -48,11 +48,13 @@ impl As {
     pub fn find(&self, world: &World, roles: &[&Roles]) -> Result<Person, Failure> {
         let mut others = Vec::new();
         for found in self.candidates(world)?.into_iter().filter(Found::can_sign) {
-            let owner = roles.iter().find_map(|roles| {
-                let owner = roles.owner_of(&PublicKey::parse(&found.public).ok()?)?;
+            let owner = roles.iter().enumerate().find_map(|(at, version)| {
+                let owner = version.owner_of(&PublicKey::parse(&found.public).ok()?)?;
                 let is_human =
-                    roles.principal(owner).is_some_and(|one| one.kind == PrincipalKind::Human);
-                is_human.then(|| owner.clone())
+                    version.principal(owner).is_some_and(|one| one.kind == PrincipalKind::Human);
+                // Whom earlier versions list signs with a key that they hold.
+                let is_known = roles[..at].iter().any(|one| one.principal(owner).is_some());
+                (is_human && !is_known).then(|| owner.clone())
             });
             match owner {
                 Some(owner) if self.who.as_ref().is_none_or(|who| *who == owner) => {

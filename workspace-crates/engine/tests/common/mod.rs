@@ -171,14 +171,21 @@ impl World {
             kind: if *name == "ci" { PrincipalKind::Ci } else { PrincipalKind::Human },
             keys: vec![key.public_key().to_openssh()],
         });
-        let role = |name| Role { of: vec![id(name)], threshold: 1 };
+        let role =
+            |names: &[&str]| Role { of: names.iter().map(|name| id(name)).collect(), threshold: 1 };
         Roles {
             version: 1,
             policy: Policy::Solo,
             principals: principals.collect(),
-            roles: [("root", "lead"), ("lead", "lead"), ("evaluator", "ci"), ("partner", "north")]
-                .map(|(role_name, who)| (role_name.to_owned(), role(who)))
-                .into(),
+            roles: [
+                ("root", role(&["lead"])),
+                ("lead", role(&["lead"])),
+                // The lead records too, so that it can append at any time.
+                ("evaluator", role(&["ci", "lead"])),
+                ("partner", role(&["north"])),
+            ]
+            .map(|(name, role)| (name.to_owned(), role))
+            .into(),
         }
     }
 

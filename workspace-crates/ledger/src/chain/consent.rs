@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use base::{Digest, Instant, PrincipalId};
 
 use super::VerifiedLedger;
-use crate::body::{Approval, Body, Proposal, Proposed, RolesChange, Waiver};
+use crate::body::{
+    Approval, Body, DEPLOYED, Proposal, Proposed, ProposedTransition, RolesChange, Waiver,
+};
 use crate::roles::{PrincipalKind, Roles};
 
 /// Who agrees to a proposal, and whether it can still be carried out.
@@ -205,6 +207,21 @@ impl VerifiedLedger {
         std::iter::once(self.roles()).chain(proposed)
     }
 
+    /// Whether `who` operates what would move: by the proposal's word, and by the newest entry that
+    /// says who deployed it, so that nobody gets around it by naming somebody else.
+    fn operates(&self, transition: &ProposedTransition, who: &PrincipalId) -> bool {
+        let deployed = self.iter().rev().find(|one| match &one.entry.body {
+            Body::Event(event) => {
+                event.event == DEPLOYED
+                    && event.phase.as_ref() == Some(&transition.phase)
+                    && event.track == Some(transition.track)
+                    && !self.is_void(one.entry.seq)
+            }
+            _ => false,
+        });
+        transition.operator == *who || deployed.is_some_and(|one| one.signers.contains(who))
+    }
+
     /// Why an approval does not count; nothing when it does.
     fn standing(&self, proposal: &Proposal, approval: &Approval, withdrawn: bool) -> Option<Aside> {
         let who = &approval.principal;
@@ -217,7 +234,7 @@ impl VerifiedLedger {
             Some(Aside::Withdrawn)
         } else if approval.role != role {
             Some(Aside::OtherRole)
-        } else if transition.is_some_and(|one| one.operator == *who) {
+        } else if transition.is_some_and(|one| self.operates(one, who)) {
             Some(Aside::Operator)
         } else if judged.is_some_and(|judged| judged.signers.contains(who)) {
             Some(Aside::Judge)

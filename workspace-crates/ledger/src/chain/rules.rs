@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use base::{Digest, Duration, PhaseId, PrincipalId, Track};
+use base::{Digest, Duration, PhaseId, PrincipalId, Track, VerdictKind};
 
 use super::consent::{Share, is_human_member};
-use super::{Fault, VerifiedLedger};
+use super::{Fault, VerifiedEntry, VerifiedLedger};
 use crate::body::{
-    Advance, Approval, Body, Distrust, EvaluationRef, Proposal, Proposed, RolesChange, Waiver,
-    Withdraw,
+    Advance, Approval, Body, Distrust, Evaluation, EvaluationRef, Proposal, Proposed, RolesChange,
+    Waiver, Withdraw,
 };
 use crate::entry::Entry;
 use crate::keys::PublicKey;
@@ -104,9 +104,8 @@ pub(super) fn check_signers(
     let member_now = |role: &str| {
         before.is_some_and(|ledger| signers.iter().any(|one| ledger.roles().is_member(role, one)))
     };
-    let proposes = before
-        .is_some_and(|ledger| ledger.roles().reaches_threshold(EVALUATOR, signers))
-        || member_now(LEAD);
+    let records = before.is_some_and(|ledger| ledger.roles().reaches_threshold(EVALUATOR, signers));
+    let proposes = records || member_now(LEAD);
     const PROPOSES: &str =
         "the threshold of the role `evaluator`, or a signature of the role `lead`";
     const PROPOSES_ROLES: &str =
@@ -129,6 +128,8 @@ pub(super) fn check_signers(
         }
         // Whose approval it is, the rules about the body know.
         Body::Withdraw(_) => (true, "the signature of the one who approved"),
+        // What was seen and judged is recorded by those whose task that is: reports rest on it.
+        Body::Evaluation(_) | Body::Event(_) => (records, "the threshold of the role `evaluator`"),
         _ => (proposes, PROPOSES),
     };
     if allowed && !signers.is_empty() {
@@ -156,10 +157,11 @@ pub(super) fn check_body(
         Body::Waiver(waiver) => check_waiver(ledger, entry, waiver),
         Body::Evaluation(one) => {
             check_week(&one.week)?;
+            check_judged_at(entry, one.at)?;
             one.verdicts.keys().try_for_each(|key| check_verdict_key(key))
         }
         Body::Advance(one) => check_advance(ledger, entry, one),
-        Body::Hold(one) => check_evaluation(ledger, one.evaluation),
+        Body::Hold(one) => check_evaluation(ledger, one.evaluation).map(|_| ()),
         Body::Reset(one) => one.revokes.iter().try_for_each(|seq| check_revoked(ledger, *seq)),
     }
 }
@@ -186,14 +188,7 @@ fn check_proposal(
         });
     }
     match &proposal.what {
-        Proposed::Transition(one) => {
-            let judged = ledger.by_digest(&one.evaluation);
-            let judged = judged.filter(|one| !ledger.is_void(one.entry.seq));
-            match judged.map(|found| &found.entry.body) {
-                Some(Body::Evaluation(_)) => Ok(()),
-                _ => Err(missing("the evaluation", &one.evaluation)),
-            }
-        }
+        Proposed::Transition(one) => check_newest(ledger, &one.evaluation),
         Proposed::Waiver(waiver) => {
             refuse_nested(waiver.proposal)?;
             check_waiver_terms(entry, waiver)
@@ -203,6 +198,23 @@ fn check_proposal(
             ring_of(Some(ledger), &change.roles)?;
             check_distrusts(ledger, change)
         }
+    }
+}
+
+/// A transition rests on what is known now, and not on what an older evaluation found.
+fn check_newest(ledger: &VerifiedLedger, evaluation: &Digest) -> Result<(), Fault> {
+    let is_judgement = |one: &&VerifiedEntry| matches!(one.entry.body, Body::Evaluation(_));
+    let mut counted = ledger.iter().rev().filter(|one| !ledger.is_void(one.entry.seq));
+    let newest = counted.find(is_judgement).ok_or_else(|| missing("the evaluation", evaluation))?;
+    if newest.digest == *evaluation {
+        return Ok(());
+    }
+    match ledger.by_digest(evaluation).filter(is_judgement) {
+        Some(older) if !ledger.is_void(older.entry.seq) => Err(Fault::Field {
+            field: "evaluation",
+            cause: format!("entry {:06} judged anew since", newest.entry.seq),
+        }),
+        _ => Err(missing("the evaluation", evaluation)),
     }
 }
 
@@ -297,6 +309,15 @@ fn check_week(week: &str) -> Result<(), Fault> {
     Err(Fault::Field { field: "week", cause: "a week is written such as `2026-W02`".to_owned() })
 }
 
+/// Nothing is judged before it happened.
+fn check_judged_at(entry: &Entry, at: base::Instant) -> Result<(), Fault> {
+    if at <= entry.time {
+        return Ok(());
+    }
+    let cause = format!("{at} was still to come at {}", entry.time);
+    Err(Fault::Field { field: "at", cause })
+}
+
 fn check_verdict_key(key: &str) -> Result<(), Fault> {
     let sound = key.split_once('/').is_some_and(|(phase, track)| {
         let tracks = [Track::Internal, Track::Public];
@@ -311,25 +332,45 @@ fn check_verdict_key(key: &str) -> Result<(), Fault> {
     })
 }
 
-fn check_evaluation(ledger: &VerifiedLedger, reference: EvaluationRef) -> Result<(), Fault> {
+fn check_evaluation(
+    ledger: &VerifiedLedger,
+    reference: EvaluationRef,
+) -> Result<&Evaluation, Fault> {
     let found = ledger.get(reference.seq).filter(|found| found.digest == reference.digest);
     let found = found.filter(|found| !ledger.is_void(found.entry.seq));
     match found.map(|found| &found.entry.body) {
-        Some(Body::Evaluation(_)) => Ok(()),
+        Some(Body::Evaluation(judged)) => Ok(judged),
         _ => Err(missing("the evaluation", &reference.digest)),
     }
 }
 
-/// An advance rests on an evaluation, and unless one person decides alone, on the consent of the
+/// An advance rests on an evaluation that says so, and unless one person decides alone, on the consent of the
 /// leads to exactly this.
 fn check_advance(ledger: &VerifiedLedger, entry: &Entry, advance: &Advance) -> Result<(), Fault> {
-    check_evaluation(ledger, advance.evaluation)?;
+    let judged = check_evaluation(ledger, advance.evaluation)?;
     if let Some(seq) = ledger.unrevoked_voids().first() {
         return Err(Fault::Unrevoked { seq: *seq });
     }
-    let Some(digest) = advance.proposal else {
-        return if ledger.is_solo() { Ok(()) } else { Err(Fault::NoProposal) };
-    };
+    match advance.proposal {
+        None if ledger.is_solo() => {}
+        None => return Err(Fault::NoProposal),
+        Some(digest) => check_agreed(ledger, entry, advance, &digest)?,
+    }
+    let track = format!("{}/{}", advance.phase, advance.track);
+    if judged.verdicts.get(&track) == Some(&VerdictKind::Advance) {
+        return Ok(());
+    }
+    let cause = format!("it does not say that {track} advances");
+    Err(Fault::Field { field: "evaluation", cause })
+}
+
+/// The leads agree to exactly this advance; one person who decides alone need not wait for them.
+fn check_agreed(
+    ledger: &VerifiedLedger,
+    entry: &Entry,
+    advance: &Advance,
+    digest: &Digest,
+) -> Result<(), Fault> {
     let is_same = |what: &Proposed| {
         what.transition().is_some_and(|proposed| {
             proposed.phase == advance.phase
@@ -339,7 +380,7 @@ fn check_advance(ledger: &VerifiedLedger, entry: &Entry, advance: &Advance) -> R
                 && proposed.evaluation == advance.evaluation.digest
         })
     };
-    match check_carried_out(ledger, entry, &digest, is_same) {
+    match check_carried_out(ledger, entry, digest, is_same) {
         Err(Fault::NoConsent { .. }) if ledger.is_solo() => Ok(()),
         other => other,
     }

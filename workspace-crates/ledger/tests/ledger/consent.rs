@@ -21,7 +21,7 @@ impl Proposed {
 
     /// `judge` signs the evaluation, `operator` runs the network.
     fn by(judge: &str, operator: &str) -> Self {
-        let mut chain = Chain::new();
+        let mut chain = Chain::with_evaluators(&["ci", "alice"]);
         let judged = chain.push(evaluation(), &[judge]);
         let proposal = Self::operated_by(judged, operator);
         let proposal = chain.push(proposal, &["ci"]);
@@ -90,6 +90,51 @@ fn the_operator_and_the_one_who_judged_do_not_count() {
     assert_eq!(aside(&judged.consent()), [("alice", Aside::Judge)]);
     let mut enough = judged.approve(&["carol"]);
     enough.chain.push(enough.advance(), &["ci"]);
+}
+
+#[test]
+fn who_deployed_does_not_count_whoever_the_proposal_names() {
+    let mut proposed = Proposed::by("ci", "ci").approve(&["alice", "bob"]);
+    let other = body::Event { track: Some(base::Track::Public), ..deployed() };
+    proposed.chain.push(other, &["alice"]);
+    assert!(proposed.consent().is_given(), "it is about another track");
+    proposed.chain.push(deployed(), &["alice"]);
+    assert_eq!(aside(&proposed.consent()), [("alice", Aside::Operator)]);
+    assert!(matches!(proposed.refusal(), Fault::NoConsent { given: 1, .. }));
+    // Who deploys anew operates from then on.
+    proposed.chain.push(deployed(), &["ci"]);
+    assert!(proposed.consent().is_given());
+}
+
+#[test]
+fn a_transition_rests_on_the_newest_evaluation_and_on_what_it_says() {
+    let mut chain = Chain::new();
+    let old = chain.push(evaluation(), &["ci"]);
+    let mut holds = evaluation();
+    holds.verdicts.insert("phase-1/internal".to_owned(), base::VerdictKind::Hold);
+    let newest = chain.push(holds, &["ci"]);
+    let error = chain.refusal(proposal(old), &["ci"]);
+    assert!(error.to_string().contains("entry 000002 judged anew since"), "{error}");
+    let mut chain =
+        Proposed { proposal: chain.push(proposal(newest), &["ci"]), judged: newest, chain };
+    chain = chain.approve(&["alice", "bob"]);
+    let body = carried_out(chain.proposal, advance(2, newest));
+    let error = chain.chain.refusal(body, &["ci"]);
+    let wanted = "it does not say that phase-1/internal advances";
+    assert!(error.to_string().contains(wanted), "{error}");
+}
+
+#[test]
+fn only_the_evaluator_records_what_happened_and_what_was_judged() {
+    let chain = Chain::new();
+    let bodies: [ledger::Body; 2] = [evaluation().into(), event("announced").into()];
+    for body in bodies {
+        let error = chain.refusal(body, &["alice"]);
+        assert!(matches!(*error.fault, Fault::NotAllowed { .. }), "{error}");
+    }
+    let early = body::Evaluation { at: start() + Duration::from_hours(1), ..evaluation() };
+    let error = chain.refusal(early, &["ci"]);
+    assert!(error.to_string().contains("was still to come"), "{error}");
 }
 
 #[test]

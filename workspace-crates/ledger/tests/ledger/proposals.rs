@@ -115,9 +115,9 @@ fn a_change_of_roles_needs_root_under_the_old_and_under_the_new_roles() {
     assert_eq!(chain.view().roles().version, 2);
     assert_eq!(*chain.view().roles(), change.roles);
     // The roles are those of the change from the next entry on.
-    let error = chain.refusal(event("deploy"), &["carol"]);
+    let error = chain.refusal(reset(Vec::new()), &["carol"]);
     assert!(matches!(*error.fault, Fault::ForeignKey { .. }), "{error}");
-    chain.push(event("deploy"), &["dave"]);
+    chain.push(reset(Vec::new()), &["dave"]);
 }
 
 #[test]
@@ -218,4 +218,30 @@ fn what_is_open_is_listed_until_it_lapses_or_is_carried_out() {
     chain.push(ready, &["ci"]);
     assert_eq!(open(&chain, start()), [second]);
     assert_eq!(chain.view().ready(start()), None);
+}
+
+/// Roles that give the names of the people of root to keys of somebody else.
+fn with_foreign_keys() -> RolesChange {
+    next_roles(|roles| {
+        for principal in &mut roles.principals {
+            let name = principal.id.as_str().to_owned();
+            principal.keys = self::principal(&format!("fake-{name}"), principal.kind).keys;
+        }
+    })
+}
+
+#[test]
+fn nobody_speaks_for_a_member_with_a_key_that_only_proposed_roles_give_the_name() {
+    let (chain, proposed, _) = proposed_roles(&with_foreign_keys());
+    let entry = chain.next(consenting(proposed, "alice", "root"));
+    let forged = sign_as(&entry, &[("fake-alice", "alice")]);
+    let error = ledger::chain::verify(&[chain.raw.clone(), vec![forged]].concat()).unwrap_err();
+    assert!(matches!(*error.fault, Fault::ForeignKey { .. }), "{error}");
+
+    // Nor at once, without a proposal.
+    let chain = Chain::new();
+    let entry = chain.next(with_foreign_keys());
+    let forged = sign_as(&entry, &[("fake-alice", "alice"), ("fake-bob", "bob")]);
+    let error = ledger::chain::verify(&[chain.raw.clone(), vec![forged]].concat()).unwrap_err();
+    assert!(matches!(*error.fault, Fault::ForeignKey { .. }), "{error}");
 }

@@ -95,6 +95,19 @@ pub fn append_of(entry: &Entry, names: &[&str]) -> NewAppend {
     NewAppend::signed(entry, &signers).unwrap()
 }
 
+/// The entry, signed with keys that grow from one name and filed under another.
+pub fn sign_as(entry: &Entry, keys: &[(&str, &str)]) -> RawEntry {
+    let signers: Vec<_> = keys
+        .iter()
+        .map(|(key, name)| {
+            let key = generate_ed25519(Some(seed(key))).unwrap();
+            SshKeySigner::from_openssh(id(name), &key.private_openssh).unwrap()
+        })
+        .collect();
+    let signers: Vec<&dyn Signer> = signers.iter().map(|one| one as &dyn Signer).collect();
+    NewAppend::signed(entry, &signers).unwrap().raw()
+}
+
 /// A ledger under construction: raw entries that verify.
 #[derive(Clone)]
 pub struct Chain {
@@ -104,6 +117,14 @@ pub struct Chain {
 impl Chain {
     pub fn new() -> Self {
         Self { raw: vec![sign(&genesis(), &["alice", "bob"])] }
+    }
+
+    /// A ledger where these record what happened and what was judged; one of them is enough.
+    pub fn with_evaluators(names: &[&str]) -> Self {
+        let mut body = genesis_body();
+        body.roles.roles.insert("evaluator".to_owned(), role(names, 1));
+        let entry = Entry::genesis(network(), draft(0, body));
+        Self { raw: vec![sign(&entry, &["alice", "bob"])] }
     }
 
     pub fn view(&self) -> ledger::VerifiedLedger {
@@ -134,6 +155,13 @@ pub fn event(name: &str) -> Event {
     event.due = Some(format!("{name}@2026-01-08T15:00:00Z"));
     event.phase = Some("phase-1".parse().unwrap());
     event.detail = serde_json::json!({ "validators": 48, "ratio": 0.25 });
+    event
+}
+
+/// The internal track of phase-1 is up.
+pub fn deployed() -> Event {
+    let mut event = event("deployed");
+    event.track = Some(base::Track::Internal);
     event
 }
 

@@ -2,7 +2,8 @@
 
 use base::{Digest, Duration, Track, VerdictKind};
 use ledger::body::{
-    Advance, Approval, Event, Proposal, Proposed, ProposedTransition, RolesChange, Waiver, Withdraw,
+    Advance, Approval, Evaluation, Event, Proposal, Proposed, ProposedTransition, RolesChange,
+    Waiver, Withdraw,
 };
 use ledger::{Body, PrincipalKind, RawEntry};
 
@@ -24,7 +25,7 @@ struct Decision {
 
 impl Decision {
     fn by(judge: &str, operator: &str) -> Self {
-        let mut chain = Chain::new();
+        let mut chain = Chain::with_evaluators(&["ci", "alice"]);
         let judged = chain.push(evaluation(), &[judge]);
         let what = ProposedTransition { operator: id(operator), ..transition(judged) };
         let proposal = chain.push(proposal_of(Proposed::Transition(what)), &["ci"]);
@@ -89,8 +90,8 @@ fn transition_cases() -> Vec<Case> {
         ),
         bad_end("an approval in a role that one has not", {
             let evaluator =
-                Approval { role: "evaluator".to_owned(), ..approval(none.proposal, "alice") };
-            none.chain.then(evaluator, &["alice"])
+                Approval { role: "evaluator".to_owned(), ..approval(none.proposal, "carol") };
+            none.chain.then(evaluator, &["carol"])
         }),
         bad_end(
             "an approval in a role that does not decide",
@@ -103,6 +104,23 @@ fn transition_cases() -> Vec<Case> {
         bad_end(
             "the judge approves",
             Decision::by("alice", "ci").approve(&["alice", "bob"]).advanced(),
+        ),
+        bad_end(
+            "who deployed approves, and the proposal names another operator",
+            Decision::approved(&["alice", "bob"]).push(deployed(), &["alice"]).advanced(),
+        ),
+        good(
+            "who deployed approves another track",
+            Decision::approved(&["alice", "bob"])
+                .push(Event { track: Some(Track::Public), ..deployed() }, &["alice"])
+                .advanced(),
+        ),
+        good(
+            "who deployed the network of before approves",
+            Decision::approved(&["alice", "bob"])
+                .push(deployed(), &["alice"])
+                .push(deployed(), &["ci"])
+                .advanced(),
         ),
         good(
             "two others than the judge approve",
@@ -292,8 +310,8 @@ fn roles_cases() -> Vec<Case> {
             let other = RolesChange { proposal: Some(digest), ..next_roles(|_| {}) };
             approved(&["alice", "bob"]).then(other, &["ci"])
         }),
-        good("a newcomer writes after the change", moved.then(event("deploy"), &["dave"])),
-        bad_end("who left writes after the change", moved.then(event("deploy"), &["carol"])),
+        good("a newcomer writes after the change", moved.then(reset(Vec::new()), &["dave"])),
+        bad_end("who left writes after the change", moved.then(reset(Vec::new()), &["carol"])),
         bad_end(
             "proposed roles of a version that does not follow",
             proposing(
@@ -328,6 +346,28 @@ fn field_cases() -> Vec<Case> {
     };
     vec![
         good("week 53", week("2026-W53")),
+        bad_end("a lead judges", chain.then(evaluation(), &["alice"])),
+        bad_end("a lead records an event", chain.then(event("announced"), &["alice"])),
+        bad_end("what is still to come is judged", {
+            let at = start() + Duration::from_hours(1);
+            chain.then(Evaluation { at, ..evaluation() }, &["ci"])
+        }),
+        bad_end("a proposal rests on an older evaluation", {
+            let mut chain = chain.clone();
+            chain.push(evaluation(), &["ci"]);
+            chain.then(proposal(judged), &["ci"])
+        }),
+        bad_end("an advance that the evaluation does not say", {
+            let mut chain = Chain::new();
+            let mut holds = evaluation();
+            holds.verdicts.insert("phase-1/internal".to_owned(), VerdictKind::Hold);
+            let judged = chain.push(holds, &["ci"]);
+            let proposed = chain.push(proposal(judged), &["ci"]);
+            for name in ["alice", "bob"] {
+                chain.push(approval(proposed, name), &[name]);
+            }
+            chain.then(carried_out(proposed, advance(1, judged)), &["ci"])
+        }),
         bad_end("week 54", week("2026-W54")),
         bad_end("week 0", week("2026-W00")),
         bad_end("a week without its letter", week("2026-02")),

@@ -1,6 +1,6 @@
 //! Roles: which are acceptable, who may sign what, changes of roles, keys that are not trusted.
 
-use ledger::body::{Distrust, Proposed, RolesChange};
+use ledger::body::{Approval, Distrust, Proposed, RolesChange};
 use ledger::keys::PublicKey;
 use ledger::{Policy, PrincipalKind, RawEntry, Roles, Signer as _};
 
@@ -8,7 +8,8 @@ use super::table::{Case, bad, bad_end, good, opened};
 use crate::world::*;
 
 pub fn cases() -> Vec<Case> {
-    [acceptable(), key_cases(), change_cases(), distrust_cases()].into_iter().flatten().collect()
+    let all = [acceptable(), key_cases(), change_cases(), takeover_cases(), distrust_cases()];
+    all.into_iter().flatten().collect()
 }
 
 const LEADS: [&str; 2] = ["alice", "bob"];
@@ -123,6 +124,29 @@ fn replaced_root() -> RolesChange {
     })
 }
 
+/// The same people, but the keys behind their names are of one stranger.
+fn taken_names() -> RolesChange {
+    next_roles(|roles| {
+        for one in &mut roles.principals {
+            one.keys = principal(&format!("fake-{}", one.id), one.kind).keys;
+        }
+    })
+}
+
+fn takeover_cases() -> Vec<Case> {
+    let mut chain = Chain::new();
+    let at_once = chain.next(taken_names());
+    let at_once = chain.with(sign_as(&at_once, &[("fake-alice", "alice"), ("fake-bob", "bob")]));
+    let digest = chain.push(proposal_of(Proposed::Roles(taken_names())), &["carol"]);
+    let consent = Approval { role: "root".to_owned(), ..approval(digest, "alice") };
+    let forged = chain.with(sign_as(&chain.next(consent.clone()), &[("fake-alice", "alice")]));
+    vec![
+        bad_end("a stranger gives the members' names to keys and takes over", at_once),
+        bad_end("a proposal gives a member's name to a key that approves it", forged),
+        good("a member approves its own new key with the old one", chain.then(consent, &["alice"])),
+    ]
+}
+
 fn change_cases() -> Vec<Case> {
     let chain = Chain::new();
     let change = replaced_root();
@@ -163,7 +187,7 @@ fn change_cases() -> Vec<Case> {
         bad_end("who lost a key signs with it", {
             let mut chain = chain.clone();
             chain.push(stolen_name, &["alice", "bob"]);
-            chain.then(event("deploy"), &["alice"])
+            chain.then(reset(Vec::new()), &["alice"])
         }),
     ]
 }

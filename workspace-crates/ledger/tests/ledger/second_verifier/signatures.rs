@@ -58,7 +58,7 @@ fn signer_cases() -> Vec<Case> {
         chain.with(raw)
     };
     vec![
-        good("a lead may write an event", without(&["alice"])),
+        bad_end("a lead writes an event", without(&["alice"])),
         good("more signatures than needed", without(&["alice", "bob", "carol", "ci"])),
         bad_end("no signature", without(&[])),
         bad_end("a foreign key", without(&["mallory"])),
