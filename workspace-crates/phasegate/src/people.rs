@@ -4,6 +4,7 @@
 //! passphrase work. Private keys are never read here.
 
 use std::ffi::OsStr;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use base::PrincipalId;
@@ -14,6 +15,8 @@ use tempfile::TempDir;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::say;
+use crate::wizard::prompt::Prompt;
+use crate::wizard::terminal::Terminal;
 use crate::world::World;
 
 /// Who signs, and with what.
@@ -26,6 +29,9 @@ pub struct As {
     /// git's user.signingkey, the agent's keys, the keys of this repository, ~/.ssh]
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
+    /// Sign what is shown without asking
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// A person who can sign.
@@ -84,6 +90,32 @@ impl As {
         Err(self.nobody(roles, &others))
     }
 
+    /// Asks whether what was shown is to be signed: most keys sign at once, and nobody signs what
+    /// they have not seen.
+    ///
+    /// # Errors
+    /// When the answer is no, or nobody can be asked and `--yes` is not given.
+    pub fn agree(&self, person: &Person) -> Result<(), Failure> {
+        let who = person.id();
+        let key = person.signer.public_key().fingerprint();
+        if self.yes {
+            say(format!("Signing as {who} with the key {key}."));
+            return Ok(());
+        }
+        if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+            return Err(Failure::new(Exit::Usage, format!("{who} has to be asked before anything is signed, and there is no terminal to ask on"))
+                .hint("Nothing was recorded. Read what is shown, and add --yes to sign it."));
+        }
+        let unsigned = || Failure::new(Exit::Interrupted, "not signed; nothing was recorded");
+        let question = format!("Sign it as {who} with the key {key}?");
+        match Terminal::new()?.confirm(&question, false) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(unsigned()),
+            Err(failure) if failure.exit == Exit::Interrupted => Err(unsigned()),
+            Err(failure) => Err(failure),
+        }
+    }
+
     fn nobody(&self, roles: &[&Roles], others: &[String]) -> Failure {
         let people = roles.iter().flat_map(|roles| &roles.principals);
         let mut people: Vec<&str> = people
@@ -130,11 +162,6 @@ fn person(owner: PrincipalId, candidate: &Candidate) -> Result<Person, Failure> 
         }
     };
     let signer = SshKeygenSigner::new(owner, &file)?;
-    say(format!(
-        "Signing as {} with the key {}.",
-        signer.principal(),
-        signer.public_key().fingerprint()
-    ));
     Ok(Person { signer, _scratch: scratch })
 }
 

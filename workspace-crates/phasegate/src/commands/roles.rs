@@ -196,6 +196,7 @@ fn rotate(
 /// Changes the roles at once when one person may, else proposes it and approves it.
 fn submit(world: &World, book: &mut Book, signs: &As, change: RolesChange) -> Outcome {
     let person = signs.find(world, &[book.view().roles(), &change.roles])?;
+    signs.agree(&person)?;
     let alone = BTreeSet::from([person.id().clone()]);
     let in_force = book.view().roles().clone();
     if in_force.reaches_threshold(ROOT, &alone) && change.roles.reaches_threshold(ROOT, &alone) {

@@ -28,7 +28,7 @@ impl Quorum {
     }
 
     fn run_as(&self, who: &str, arguments: &[&str]) -> Answer {
-        let own = ["--as", who];
+        let own = ["--as", who, "--yes"];
         self.0.run(&[arguments, &own].concat())
     }
 
@@ -303,7 +303,7 @@ fn roles_of_the_definition_are_proposed_and_new_people_approve_with_their_keys()
     std::fs::write(&keys, dave.private_openssh.as_bytes()).unwrap();
     std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     quorum.0.write("dave.pub", &dave.public_openssh);
-    let by_dave = ["phase", "approve", "--key", keys.to_str().unwrap()];
+    let by_dave = ["phase", "approve", "--yes", "--key", keys.to_str().unwrap()];
     quorum.run(&by_dave).ends(0).prints("1 approval missing");
     quorum.run_as("bob", &["phase", "approve"]).ends(0).says("Version 2 of the roles is in force");
     assert_eq!(quorum.kinds()[1..], ["proposal", "approval", "approval", "approval", "roles"]);
@@ -363,6 +363,25 @@ impl Drop for Agent {
 }
 
 #[test]
+fn nothing_is_signed_before_somebody_was_asked() {
+    let quorum = Quorum::new();
+    quorum.deploy();
+    quorum.waive("alice").ends(0);
+    let before = quorum.kinds();
+    let asked = quorum.run(&["phase", "approve", "--as", "bob"]).ends(2);
+    asked.prints("small/soak is waived until").says("no terminal to ask on").says("--yes");
+    let withdraw = ["phase", "withdraw", "--as", "alice"];
+    quorum.run(&withdraw).ends(2).says("no terminal to ask on");
+    let waive = ["phase", "waive", "small/soak", "--until", "7d", "--name", "bob", "--reason", "x"];
+    let waived = quorum.run(&[&waive[..], &["--as", "carol"]].concat()).ends(2);
+    waived.prints("Bears it  bob").says("no terminal to ask on");
+    quorum.0.write("fresh.pub", &quorum.0.read(".phasegate/keys/evaluator.pub"));
+    let rotate = ["roles", "rotate", "carol", "--to", "fresh.pub", "--as", "alice"];
+    assert_ne!(quorum.run(&rotate).code, Some(0));
+    assert_eq!(quorum.kinds(), before);
+}
+
+#[test]
 fn a_key_that_only_an_agent_has_signs() {
     for tool in ["ssh-agent", "ssh-add", "ssh-keygen"] {
         if !has(tool, "a_key_that_only_an_agent_has_signs") {
@@ -386,7 +405,7 @@ fn a_key_that_only_an_agent_has_signs() {
         std::fs::remove_file(quorum.0.path(&format!(".phasegate/keys/{name}"))).unwrap();
     }
     quorum.run_as("alice", &["phase", "approve"]).ends(4).says("no key at hand");
-    let mut approve = quorum.0.command(&["phase", "approve", "--as", "alice"]);
+    let mut approve = quorum.0.command(&["phase", "approve", "--as", "alice", "--yes"]);
     let output = approve.env("SSH_AUTH_SOCK", &socket).output().unwrap();
     Answer::of(output).ends(0).says("Signing as alice").prints("approved by alice");
 }
