@@ -52,7 +52,7 @@ impl Open {
         let listed: Vec<String> = open.iter().map(Self::line).collect();
         let hint = match listed.is_empty() {
             true => "The weekly job proposes what passes, and so does `cargo xtask phase propose`; `phase waive` and `roles propose` propose other things.".to_owned(),
-            false => format!("Open are:\n  {}", listed.join("\n  ")),
+            false => format!("Open are, to be named by their entries:\n  {}", listed.join("\n  ")),
         };
         let is_meant = |one: &Self| match named {
             None => true,

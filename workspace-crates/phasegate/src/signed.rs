@@ -79,7 +79,17 @@ impl Book {
             };
             self.append(signer, &|_| Ok(body.clone()))?;
             say(text);
+            if matches!(body, Body::Roles(_)) {
+                self.say_what_follows();
+            }
         }
         Ok(())
+    }
+
+    /// Says what has to follow a change of roles.
+    pub fn say_what_follows(&self) {
+        if let Some(text) = session::voids(self.view()) {
+            say(text);
+        }
     }
 }

@@ -10,6 +10,7 @@ use ledger::{Body, Roles, VerifiedEntry};
 
 use crate::bundle::Bundle;
 use crate::commands::report::recompute;
+use crate::commands::roles;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::material::{Material, Where};
@@ -262,7 +263,9 @@ fn show(book: &Book, open: &Open) -> Outcome {
         }
         Proposed::Waiver(one) => lines.extend(super::waive::terms(one)),
         Proposed::Roles(change) => {
-            lines.extend(crate::commands::roles::difference(book.view().roles(), change));
+            lines.extend(roles::difference(book.view().roles(), change));
+            let untrusted = roles::untrusted(book.view(), change);
+            lines.extend(untrusted.iter().map(|line| format!("Warning   {line}")));
         }
     }
     lines.push(format!("Lapses    {}", consent.proposal.expires));
