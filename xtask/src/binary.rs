@@ -38,7 +38,9 @@ pub(crate) fn replace_this_process(arguments: &[OsString]) -> Error {
         Ok(executable) => executable,
         Err(error) => return error,
     };
-    let source = Command::new(&executable).args(arguments).exec();
+    // So that what it tells people to run is what they have.
+    let source =
+        Command::new(&executable).args(arguments).env("PHASEGATE_CALLED_AS", "cargo xtask").exec();
     start_error(&executable.display().to_string(), source)
 }
 

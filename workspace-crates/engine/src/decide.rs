@@ -233,6 +233,12 @@ pub fn reset(
         .flatten()
         .map(|advanced| advanced.seq)
         .collect();
+    // An advance of a phase that the pipeline has no more would hold everything for good.
+    let voids = state
+        .to_revoke
+        .iter()
+        .filter(|(_, phase)| affected.contains(phase) || state.phase(phase).is_none());
+    revokes.extend(voids.map(|(seq, _)| seq));
     revokes.sort_unstable();
     let takes_down = state
         .live()

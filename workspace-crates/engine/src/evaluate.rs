@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use base::{Digest, Instant, PhaseId, Track, VerdictKind};
 use definition::{Pipeline, Side};
 use gates::{Evaluation, PhaseEvaluation, PhaseFacts, StoredRecord, judge_phase};
+use ledger::LedgerStore;
 use ledger::body::{self, EvaluationRef};
-use ledger::{Body, LedgerStore};
 
 use crate::agreement::{Agreement, Wanted, states};
 use crate::decide::{self, Transition};
@@ -203,18 +203,6 @@ impl<S: LedgerStore> Engine<'_, S> {
         self.take(reset, EvaluationRef { seq: 0, digest: Digest::default() }, now)
     }
 
-    /// Advances from `to` on that no longer count because of their key. The state does not know them
-    /// any more, and until a reset revokes them the ledger takes no other advance.
-    fn void_advances(&self, state: &State, to: &PhaseId) -> Vec<u64> {
-        let affected = state.downstream(to);
-        let view = self.ledger().view();
-        let is_affected = |seq: &u64| match view.get(*seq).map(|one| &one.entry.body) {
-            Some(Body::Advance(advance)) => affected.contains(&advance.phase),
-            _ => false,
-        };
-        view.unrevoked_voids().into_iter().filter(is_affected).collect()
-    }
-
     /// Takes the transitions of the newest evaluation that were not taken yet.
     pub(crate) fn take_transitions(
         &mut self,
@@ -284,7 +272,6 @@ impl<S: LedgerStore> Engine<'_, S> {
             Transition::Reset { phase, track, to, reason, revokes, takes_down } => {
                 // The networks go first: after the entry nothing in the ledger names them any more.
                 let state = self.state();
-                let revokes = [revokes, self.void_advances(&state, &to)].concat();
                 let ending: Vec<(PhaseId, Track)> = state
                     .live()
                     .filter(|(_, _, deployed)| takes_down.contains(&deployed.id))

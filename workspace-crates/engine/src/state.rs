@@ -210,6 +210,9 @@ pub struct State {
     pub last_time: Instant,
     /// The roles in force.
     pub roles: Option<ledger::Roles>,
+    /// Advances that no longer count, because their key is not trusted, and that no reset has
+    /// revoked: the entry, and the phase. Nothing advances while there are any.
+    pub to_revoke: Vec<(u64, PhaseId)>,
 }
 
 /// One line of the programme's history.
@@ -235,7 +238,16 @@ impl State {
     #[must_use]
     pub fn of(pipeline: &definition::Pipeline, view: &VerifiedLedger) -> Self {
         let counted = view.iter().filter(|verified| !view.is_void(verified.entry.seq));
-        Self::fold(pipeline, counted.map(|verified| (&verified.entry, verified.digest)))
+        let mut state =
+            Self::fold(pipeline, counted.map(|verified| (&verified.entry, verified.digest)));
+        let voids = view.unrevoked_voids().into_iter();
+        state.to_revoke = voids
+            .filter_map(|seq| match &view.get(seq)?.entry.body {
+                Body::Advance(advance) => Some((seq, advance.phase.clone())),
+                _ => None,
+            })
+            .collect();
+        state
     }
 
     /// The state after all `entries`, for the phases of `pipeline`.
@@ -267,6 +279,7 @@ impl State {
             began: Instant::default(),
             last_time: Instant::default(),
             roles: None,
+            to_revoke: Vec::new(),
         };
         for (entry, digest) in entries {
             state.apply(entry, digest);

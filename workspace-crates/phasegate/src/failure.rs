@@ -71,6 +71,9 @@ impl From<engine::EngineError> for Failure {
                 let first = problems.first().map(|problem| problem.message.clone());
                 failure.hint(first.unwrap_or_default())
             }
+            E::NotNow { .. } => {
+                failure.hint("`cargo xtask phase status` says where each phase stands.")
+            }
             _ => failure,
         }
     }

@@ -30,7 +30,7 @@ use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::output::say;
+use crate::output::{Painted, say};
 use crate::world::{Global, World};
 
 /// Take a protocol's network from a threat model to a public testnet, one gated phase at a time.
@@ -114,12 +114,21 @@ fn main() -> ExitCode {
 /// What is wrong with the arguments, or the help. A hostile argument, which may be a file name that
 /// the shell put there, costs the colours.
 fn tell_usage(error: &clap::Error) {
-    let text = error.render().to_string();
-    if diagnostics::render::escape(&text) == text {
-        // Nobody can be told that the terminal is gone.
-        let _ = error.print();
+    let text = error.render();
+    let has_colour = match error.use_stderr() {
+        true => output::stderr_has_colour(),
+        false => output::stdout_has_colour(),
+    };
+    let plain = text.to_string();
+    let text = match has_colour && diagnostics::render::escape(&plain) == plain {
+        true => Painted::by_renderer(output::as_called(&text.ansi().to_string())),
+        false => Painted::plain(&output::as_called(&plain)),
+    };
+    if error.use_stderr() {
+        output::say_painted(&text.trim_end());
     } else {
-        say(text.trim_end());
+        // Nobody can be told that the terminal is gone.
+        let _ = output::print_painted(&text);
     }
 }
 

@@ -41,6 +41,11 @@ impl Painted {
         Self(format!("\u{1b}[{colour}m{}\u{1b}[0m", escape(word)))
     }
 
+    /// This text without line feeds at its end.
+    pub fn trim_end(&self) -> Self {
+        Self(self.0.trim_end().to_owned())
+    }
+
     /// This text, then `other`.
     pub fn then(self, other: &Self) -> Self {
         Self(self.0 + &other.0)
@@ -72,7 +77,19 @@ pub fn print_json<T: Serialize>(value: &T) -> Outcome {
 
 /// Says a full sentence on standard error, escaped.
 pub fn say(text: impl std::fmt::Display) {
-    say_painted(&Painted::plain(&text.to_string()));
+    say_painted(&Painted::plain(&as_called(&text.to_string())));
+}
+
+/// How our texts write a call of this program.
+const CALL_IN_TEXTS: &str = "cargo xtask ";
+
+/// `text` with our calls written so that they work here: as `cargo xtask`, which says so in
+/// `PHASEGATE_CALLED_AS`, or as the program itself, which is all that other repositories have.
+pub fn as_called(text: &str) -> String {
+    match std::env::var_os("PHASEGATE_CALLED_AS") {
+        Some(name) if name == CALL_IN_TEXTS.trim_end() => text.to_owned(),
+        _ => text.replace(CALL_IN_TEXTS, "phasegate "),
+    }
 }
 
 /// Says text with our own colours on standard error.
@@ -84,7 +101,16 @@ pub fn say_painted(text: &Painted) {
 
 /// Whether standard error may be coloured.
 pub fn stderr_has_colour() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+    std::io::stderr().is_terminal() && colour_is_wanted()
+}
+
+/// Whether standard output may be coloured.
+pub fn stdout_has_colour() -> bool {
+    std::io::stdout().is_terminal() && colour_is_wanted()
+}
+
+fn colour_is_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// A table for people: no frame, columns apart, nothing cut.
@@ -160,6 +186,12 @@ pub fn sparkline(values: &[Option<f64>], width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Painted, figure, sparkline, table};
+
+    #[test]
+    fn calls_are_written_as_they_work_here() {
+        // No test runs through `cargo xtask`.
+        assert_eq!(super::as_called("`cargo xtask phase approve`"), "`phasegate phase approve`");
+    }
 
     #[test]
     fn only_our_own_colours_survive() {

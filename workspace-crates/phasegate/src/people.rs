@@ -1,5 +1,6 @@
 //! Which person runs a command, and the key that they sign with.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use base::PrincipalId;
@@ -10,6 +11,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::say;
 use crate::ssh_keys::{self, Found, FoundSigner};
+use crate::wizard::prompt::Prompt;
+use crate::wizard::terminal::Terminal;
 use crate::world::World;
 
 /// Who signs, and with what.
@@ -22,6 +25,9 @@ pub struct As {
     /// git's user.signingkey, the agent's keys, ~/.ssh, the keys of this repository]
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
+    /// Sign what is shown without asking
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// A person who can sign.
@@ -59,8 +65,6 @@ impl As {
             match owner {
                 Some(owner) if self.who.as_ref().is_none_or(|who| *who == owner) => {
                     let signer = FoundSigner::new(owner, &found)?;
-                    let key = signer.public_key().fingerprint();
-                    say(format!("Signing as {} with the key {key}.", signer.principal()));
                     return Ok(Person(signer));
                 }
                 Some(owner) => others.push(owner.to_string()),
@@ -90,6 +94,32 @@ impl As {
         found.extend(ssh_keys::discover(signing_key.as_deref()));
         ssh_keys::add_folder(&mut found, &own, ".phasegate/keys");
         Ok(found)
+    }
+
+    /// Asks whether what was shown is to be signed: most keys sign at once, and nobody signs what
+    /// they have not seen.
+    ///
+    /// # Errors
+    /// When the answer is no, or nobody can be asked and `--yes` is not given.
+    pub fn agree(&self, person: &Person) -> Result<(), Failure> {
+        let who = person.id();
+        let key = person.signer().public_key().fingerprint();
+        if self.yes {
+            say(format!("Signing as {who} with the key {key}."));
+            return Ok(());
+        }
+        if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+            return Err(Failure::new(Exit::Usage, format!("{who} has to be asked before anything is signed, and there is no terminal to ask on"))
+                .hint("Nothing was recorded. Read what is shown, and add --yes to sign it."));
+        }
+        let unsigned = || Failure::new(Exit::Interrupted, "not signed; nothing was recorded");
+        let question = format!("Sign it as {who} with the key {key}?");
+        match Terminal::new()?.confirm(&question, false) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(unsigned()),
+            Err(failure) if failure.exit == Exit::Interrupted => Err(unsigned()),
+            Err(failure) => Err(failure),
+        }
     }
 
     fn nobody(&self, roles: &[&Roles], others: &[String]) -> Failure {

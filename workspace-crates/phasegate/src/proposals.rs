@@ -51,8 +51,8 @@ impl Open {
         let open = Self::all(view, at);
         let listed: Vec<String> = open.iter().map(Self::line).collect();
         let hint = match listed.is_empty() {
-            true => "Nothing is proposed. The weekly job proposes what passes; `phase waive` and `roles propose` propose other things.".to_owned(),
-            false => format!("Open are:\n  {}", listed.join("\n  ")),
+            true => "The weekly job proposes what passes, and so does `cargo xtask phase propose`; `phase waive` and `roles propose` propose other things.".to_owned(),
+            false => format!("Open are, to be named by their entries:\n  {}", listed.join("\n  ")),
         };
         let is_meant = |one: &Self| match named {
             None => true,

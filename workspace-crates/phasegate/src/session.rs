@@ -105,8 +105,23 @@ impl Session {
     }
 }
 
+/// What has to be done about advances that a key signed which is no longer trusted.
+pub fn voids(view: &ledger::VerifiedLedger) -> Option<String> {
+    let open = view.unrevoked_voids();
+    let entries: Vec<String> = open.iter().map(u64::to_string).collect();
+    let phases = open.iter().filter_map(|seq| match &view.get(*seq)?.entry.body {
+        ledger::Body::Advance(advance) => Some(advance.phase.to_string()),
+        _ => None,
+    });
+    let first = phases.into_iter().next()?;
+    Some(format!(
+        "Nothing moves: what moved in entry {} was signed with a key that is no longer trusted. `cargo xtask phase reset {first} --reason …` revokes it.",
+        entries.join(", ")
+    ))
+}
+
 /// What a report says about changed parameters: a shortened soak is no soak of the programme.
-fn note(overrides: &Overrides) -> String {
+pub fn note(overrides: &Overrides) -> String {
     let mut changes: Vec<String> =
         overrides.set.iter().map(|(name, value)| format!("`{name}` = {value}")).collect();
     if let Some(scale) = overrides.time_scale {

@@ -1,7 +1,6 @@
 //! Entries that a person signs: appended, or decided anew when somebody else was first.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 
 use base::{Digest, Instant};
 use ledger::{Body, Draft, GitStore, Ledger, Signer, VerifiedLedger};
@@ -20,15 +19,12 @@ pub struct Book {
     /// The ledger, verified.
     pub ledger: Ledger<GitStore>,
     world: World,
-    /// Held while this program may append, so that two on one machine take turns.
-    _lock: File,
 }
 
 impl Book {
     /// Opens the ledger; needs no key.
     pub fn open(world: &World) -> Result<Self, Failure> {
-        let lock = session::lock(world)?;
-        Ok(Self { ledger: world.shared_ledger()?, world: world.clone(), _lock: lock })
+        Ok(Self { ledger: world.shared_ledger()?, world: world.clone() })
     }
 
     /// What has been written so far.
@@ -48,6 +44,8 @@ impl Book {
         signer: &dyn Signer,
         decide: &dyn Fn(&Self) -> Result<Body, Failure>,
     ) -> Result<Digest, Failure> {
+        // Two on one machine take turns; nobody waits for a person who reads or is asked.
+        let _lock = session::lock(&self.world)?;
         for _ in 0..ATTEMPTS_MAX {
             let body = decide(self)?;
             let draft = Draft::new(self.time(), self.world.pins()?, body);
@@ -81,7 +79,17 @@ impl Book {
             };
             self.append(signer, &|_| Ok(body.clone()))?;
             say(text);
+            if matches!(body, Body::Roles(_)) {
+                self.say_what_follows();
+            }
         }
         Ok(())
+    }
+
+    /// Says what has to follow a change of roles.
+    pub fn say_what_follows(&self) {
+        if let Some(text) = session::voids(self.view()) {
+            say(text);
+        }
     }
 }

@@ -18,6 +18,9 @@ pub enum KeyError {
         "`{0}` is not an OpenSSH public key; write its one line, such as `ssh-ed25519 AAAA… name`"
     )]
     Malformed(String),
+    /// The private half of a key, which is never quoted.
+    #[error("it is a private key; the public half is in the file that ends in `.pub`")]
+    Private,
     /// A kind of key that is not taken.
     #[error("keys of the kind {0} are not taken; use Ed25519, sk-Ed25519, P-256, or RSA")]
     Kind(String),
@@ -43,6 +46,9 @@ impl PublicKey {
     /// # Errors
     /// When the text is no OpenSSH public key, or one of a kind or length that is not taken.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
+        if text.contains("PRIVATE KEY-----") {
+            return Err(KeyError::Private);
+        }
         let key = ssh_key::PublicKey::from_openssh(text.trim())
             .map_err(|_| KeyError::Malformed(text.chars().take(60).collect()))?;
         Self::from_data(key.key_data().clone())

@@ -100,6 +100,7 @@ pub fn run(world: &World, command: &Command) -> Outcome {
 }
 
 fn up(world: &World, phase: &PhaseId, track: Track, plan: bool, changes: Overrides) -> Outcome {
+    let changes = joined(world, changes)?;
     let open = if plan { Session::open_to_judge } else { Session::open };
     let (mut session, ledger) = open(world, Some(changes.clone()))?;
     let mut engine = session.engine(ledger)?;
@@ -121,6 +122,29 @@ fn up(world: &World, phase: &PhaseId, track: Track, plan: bool, changes: Overrid
     }
     say("It runs on by itself; `cargo xtask deploy status` shows it, `phase evaluate` judges it.");
     Ok(Exit::Done)
+}
+
+/// The changes for a deployment beside those that are up: all are judged by the same definitions,
+/// so others would change what is measured already.
+fn joined(world: &World, changes: Overrides) -> Result<Overrides, Failure> {
+    let live = session::driver(world)?.list()?;
+    let Some(one) = live.first() else { return Ok(changes) };
+    let in_use = session::remembered(world)?;
+    if changes == in_use {
+        return Ok(changes);
+    }
+    if changes == Overrides::default() {
+        say(session::note(&in_use));
+        return Ok(in_use);
+    }
+    Err(Failure::new(
+        Exit::NotNow,
+        format!(
+            "`{}` is up with other parameters, and all that is up is judged by the same",
+            one.deployment
+        ),
+    )
+    .hint("Leave --time-scale and --set out to use its parameters, or take it down first."))
 }
 
 fn show_plan(plan: &deployment::Plan) -> Outcome {

@@ -9,9 +9,11 @@ use std::str::FromStr;
 use base::{Instant, PhaseId, PipelineId, Track, VerdictKind};
 use clap::Subcommand;
 use definition::{EventKind, Overrides};
+use diagnostics::render::escape_line;
 use engine::document;
 use engine::state::{Standing, State};
 use gates::{Evaluation, Finding, PhaseEvaluation};
+use ledger::body::Proposed;
 use ledger::{GitStore, Ledger};
 use samples::SampleSource;
 use serde::Serialize;
@@ -19,9 +21,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Format, Painted, print, print_json, print_painted, say, table};
+use crate::output::{Format, Painted, as_called, print, print_json, print_painted, say, table};
 use crate::progress::line;
-use crate::proposals::Open;
+use crate::proposals::{self, Open};
 use crate::queries::origin::Rehearsed;
 use crate::session::{self, Session};
 use crate::world::{self, World};
@@ -201,12 +203,15 @@ fn status(world: &World, only: Option<&PhaseId>, format: Format) -> Outcome {
         .collect();
     let view = reading.ledger.view();
     let open = Open::all(view, now.max(view.last().entry.time));
+    let waived = reading.state.waivers.iter().map(|granted| &granted.waiver);
+    let waived: Vec<_> = waived.filter(|waiver| waiver.expires > now).collect();
+    let to_revoke = view.unrevoked_voids();
     if format == Format::Json {
         let proposals: Vec<_> = open.iter().map(Open::shown).collect();
         return print_json(&serde_json::json!({
             "proposals": proposals, "pipeline": reading.pipeline, "at": now, "solo": reading.ledger.view().is_solo(),
             "ledger": { "entries": reading.ledger.view().len(), "head": reading.ledger.view().last().digest },
-            "phases": all,
+            "phases": all, "waivers": waived, "to_revoke": to_revoke,
         }));
     }
     let rows = all.iter().map(|one| {
@@ -230,8 +235,17 @@ fn status(world: &World, only: Option<&PhaseId>, format: Format) -> Outcome {
             print(&format!("  {reason}\n"))?;
         }
     }
+    for one in waived {
+        let what = proposals::what(&Proposed::Waiver(one.clone()));
+        let line = format!("{what} (borne by {})", one.names.join(", "));
+        // A reason with a line of its own could pass for one of ours.
+        print(&format!("\nWaiver: {}\n", escape_line(&line)))?;
+    }
     for one in &open {
         print(&format!("\nProposed: {}\n", one.line()))?;
+    }
+    if let Some(text) = session::voids(view) {
+        print(&format!("\n{}\n", as_called(&text)))?;
     }
     if reading.ledger.view().is_solo() {
         say("One person signs alone here (policy `solo`).");
@@ -333,7 +347,7 @@ fn explain(world: &World, args: &ExplainArgs) -> Outcome {
     let Some((evaluation, finding)) = found else {
         let of = args.week.as_ref().map_or(String::new(), |week| format!(" in {week}"));
         return Err(Failure::new(Exit::NotNow, format!("`{}` was not judged yet{of}", args.gate))
-            .hint("It is judged when its phase is deployed; `phase status` says when."));
+            .hint("It is judged when its phase is deployed; `phase status` says when, and --live judges it now."));
     };
     if args.format == Format::Json {
         return print_json(&finding);
@@ -421,9 +435,14 @@ fn judged_text(judged: &PhaseEvaluation) -> String {
         judged.phase, judged.track, judged.attempt, judged.verdict
     );
     let rows = judged.findings.iter().map(|finding| {
-        let advisory = if finding.advisory { " (advisory)" } else { "" };
+        let is_waived = judged.waivers.iter().any(|waiver| waiver.gate == finding.gate);
+        let mark = match (is_waived, finding.advisory) {
+            (true, _) => " (waived)",
+            (false, true) => " (advisory)",
+            (false, false) => "",
+        };
         vec![
-            format!("{}{advisory}", finding.gate),
+            format!("{}{mark}", finding.gate),
             finding.outcome.to_string(),
             finding.reasons.first().cloned().unwrap_or_default(),
         ]

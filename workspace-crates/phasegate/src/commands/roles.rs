@@ -9,7 +9,7 @@ use definition::Overrides;
 use ledger::body::{Approval, Distrust, Proposal, Proposed, RolesChange};
 use ledger::keys::PublicKey;
 use ledger::roles::ROOT;
-use ledger::{Body, Policy, PrincipalKind, Roles};
+use ledger::{Body, Policy, PrincipalKind, Roles, VerifiedLedger};
 
 use crate::commands::phase::agree::{PROPOSAL_LASTS, conclude};
 use crate::exit::Exit;
@@ -190,18 +190,28 @@ fn rotate(
         print(&format!("{}\n", line))?;
     }
     change.roles.check().map_err(|error| Failure::new(Exit::Usage, error))?;
-    submit(world, &mut book, signs, change)
+    submit(world, &mut book, signs, change)?;
+    say(format!(
+        "Write the new key of {who} into pipeline/roles.toml too: `roles propose` proposes what that file says."
+    ));
+    Ok(Exit::Done)
 }
 
 /// Changes the roles at once when one person may, else proposes it and approves it.
 fn submit(world: &World, book: &mut Book, signs: &As, change: RolesChange) -> Outcome {
+    if let Some(line) = untrusted(book.view(), &change).first() {
+        return Err(Failure::new(Exit::Definition, line).hint(
+            "Its owner needs another key. After `roles rotate`, the new one belongs into pipeline/roles.toml.",
+        ));
+    }
     let person = signs.find(world, &[book.view().roles(), &change.roles])?;
+    signs.agree(&person)?;
     let alone = BTreeSet::from([person.id().clone()]);
     let in_force = book.view().roles().clone();
     if in_force.reaches_threshold(ROOT, &alone) && change.roles.reaches_threshold(ROOT, &alone) {
         book.append(person.signer(), &|_| Ok(Body::from(change.clone())))?;
         say(format!("Version {} of the roles is in force.", change.roles.version));
-        after(world, &change);
+        book.say_what_follows();
         return Ok(Exit::Done);
     }
     let propose = |book: &Book| {
@@ -229,14 +239,23 @@ fn submit(world: &World, book: &mut Book, signs: &As, change: RolesChange) -> Ou
     conclude(book, &person, proposal)
 }
 
-/// What has to follow a change of roles.
-fn after(world: &World, change: &RolesChange) {
-    let Ok(ledger) = world.ledger() else { return };
-    if !change.distrust.is_empty() && !ledger.view().unrevoked_voids().is_empty() {
-        say(
-            "Advances that the old key signed no longer count: `cargo xtask phase reset` has to revoke them before anything moves.",
-        );
-    }
+/// Keys that a change of roles would give back although they are not trusted, one sentence each.
+pub fn untrusted(view: &VerifiedLedger, change: &RolesChange) -> Vec<String> {
+    let gone = view.iter().filter_map(|one| match &one.entry.body {
+        Body::Roles(change) => Some((one.entry.seq, &change.distrust)),
+        _ => None,
+    });
+    let gone: BTreeMap<&str, u64> = gone
+        .flat_map(|(seq, keys)| keys.iter().map(move |key| (key.fingerprint.as_str(), seq)))
+        .collect();
+    let keys =
+        change.roles.principals.iter().flat_map(|one| one.keys.iter().map(move |key| (one, key)));
+    keys.filter_map(|(owner, key)| {
+        let key = fingerprint(key);
+        let seq = gone.get(key.as_str())?;
+        Some(format!("the key {key} of {} is not trusted since entry {seq}", owner.id))
+    })
+    .collect()
 }
 
 /// What a change of roles would change, one line each; nothing when it changes nothing.

@@ -288,8 +288,10 @@ impl Trace {
     /// Query, sparkline and how far it came from its threshold.
     pub(super) fn write(&self, page: &mut Page) {
         let broken = self.points.iter().filter(|step| step.holds == Some(false)).count();
+        let is_known = self.points.iter().any(|step| step.holds.is_some());
         let state = match (&self.kind, broken) {
             (Kind::Value, _) => String::new(),
+            (_, 0) if !is_known => String::new(),
             (Kind::Condition, 0) => ": held throughout".to_owned(),
             (Kind::Bounded, 0) => ": within its threshold throughout".to_owned(),
             (Kind::Condition, _) => format!(": did not hold at {}", self.share(broken)),

@@ -125,11 +125,13 @@ fn sign(
     named: &[PathBuf],
     prompt: &mut dyn Prompt,
 ) -> Result<Begun, Failure> {
-    let rest_is_there = |failure: Failure| match failure.hint {
+    let rest_is_there = |failure: Failure| {
+        match failure.hint {
         Some(_) => failure,
         None => {
-            failure.hint("Everything else is in place; `phasegate init` tries this step again.")
+            failure.hint("Nothing was recorded, and everything else is in place; the same command tries this step again.")
         }
+    }
     };
     if !genesis.is_signed() {
         let signers = genesis.signers_at_hand(world, named).map_err(rest_is_there)?;
@@ -140,7 +142,8 @@ fn sign(
                 "Ledger",
                 "The ledger is the programme's only memory: signed entries, each chained to the one before. Its first entry names who may sign what, and is signed by `root`.",
             );
-            say(format!("{names} signs this:\n\n{}\n", genesis.describe()));
+            let verb = if signers.len() == 1 { "signs" } else { "sign" };
+            say(format!("{names} {verb} this:\n\n{}\n", genesis.describe()));
             if !prompt.confirm(&format!("Sign it as {names}?"), true)? {
                 return Ok(Begun::Not);
             }

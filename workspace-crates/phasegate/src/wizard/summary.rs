@@ -203,7 +203,8 @@ fn next(world: &World, begun: &Begun, has_origin: bool) -> Result<Vec<Next>, Fai
         );
     }
     if let Begun::Now(digest) = begun {
-        if has_origin {
+        // With a remote of its own the ledger was pushed as it was begun.
+        if has_origin && git::config(&world.root, super::genesis::REMOTE_SETTING)?.is_none() {
             add("git push origin phase-ledger", "Publish the ledger.");
         }
         add(
@@ -213,7 +214,8 @@ fn next(world: &World, begun: &Begun, has_origin: bool) -> Result<Vec<Next>, Fai
             ),
         );
     }
-    if world.root.join(".phasegate/keys").is_dir() && *begun != Begun::Not {
+    let keys = std::fs::read_dir(world.root.join(".phasegate/keys"));
+    if keys.is_ok_and(|mut keys| keys.next().is_some()) && *begun != Begun::Not {
         add(
             "",
             "Keep a copy of .phasegate/keys in a safe place: git ignores it, and it is in no backup.",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
 use base::{Digest, Instant, PrincipalId, Subject, Track};
-use ledger::body::{self, Event, Proposal, Proposed, ProposedTransition};
+use ledger::body::{self, EvaluationRef, Event, Proposal, Proposed, ProposedTransition};
 use ledger::{Body, Draft, Expectations, GitStore, Ledger, Pins, SshKeySigner};
 
 use crate::support::{Answer, Repository, has};
@@ -28,7 +28,7 @@ impl Quorum {
     }
 
     fn run_as(&self, who: &str, arguments: &[&str]) -> Answer {
-        let own = ["--as", who];
+        let own = ["--as", who, "--yes"];
         self.0.run(&[arguments, &own].concat())
     }
 
@@ -134,6 +134,10 @@ fn roles(leads: &[&str], keys: &[(&str, &str)]) -> String {
     )
 }
 
+fn status_text(quorum: &Quorum) -> String {
+    quorum.run(&["phase", "status"]).ends(0).stdout
+}
+
 #[test]
 fn a_waiver_counts_once_two_leads_agree() {
     let quorum = Quorum::new();
@@ -141,9 +145,12 @@ fn a_waiver_counts_once_two_leads_agree() {
     quorum.waive("alice").ends(0).prints("approved by alice, 1 approval missing");
     let status = quorum.run(&["phase", "status"]).ends(0);
     status.prints("Proposed: ").prints("small/soak is waived until");
+    assert!(!status_text(&quorum).contains("Waiver: "));
     quorum.run_as("alice", &["phase", "approve"]).ends(6).says("alice has approved it already");
     let approved = quorum.run_as("bob", &["phase", "approve"]).ends(0);
     approved.prints("Bears it  bob").says("small/soak is waived until");
+    assert!(status_text(&quorum).contains("Waiver: small/soak is waived until"));
+    assert!(status_text(&quorum).contains("borne by bob"));
     assert_eq!(quorum.kinds()[2..], ["proposal", "approval", "approval", "waiver"]);
     quorum.run_as("carol", &["phase", "approve"]).ends(6).says("nothing is proposed");
     quorum.run(&["report", "verify"]).ends(0).prints("6 entries verify");
@@ -225,7 +232,8 @@ fn an_approval_is_taken_back_until_it_is_carried_out() {
     let withdrawn = quorum.run_as("alice", &["phase", "withdraw"]).ends(0).says("Withdrawn.");
     withdrawn.prints("nobody has approved yet, 2 approvals missing");
     quorum.run_as("alice", &["phase", "withdraw"]).ends(6);
-    quorum.run_as("alice", &["phase", "approve"]).ends(0).prints("approved by alice");
+    let again = quorum.run_as("alice", &["phase", "approve"]).ends(0).prints("approved by alice");
+    assert!(!again.stderr.contains("does not count"), "{}", again.stderr);
     let json = quorum.run(&["phase", "status", "--format", "json"]).ends(0).json();
     assert_eq!(json["proposals"][0]["missing"], 1, "{json}");
     assert_eq!(json["proposals"][0]["decided_by"], "lead");
@@ -246,7 +254,11 @@ fn who_is_nobody_in_the_roles_approves_nothing() {
     let others = quorum.0.path(".phasegate/keys/bob");
     let as_alice = ["phase", "approve", "--key", others.to_str().unwrap()];
     quorum.run_as("alice", &as_alice).ends(4).says("belongs to bob, not to alice");
-    quorum.run(&["phase", "approve", "0000"]).ends(2).says("is no open proposal").says("Open are:");
+    quorum
+        .run(&["phase", "approve", "0000"])
+        .ends(2)
+        .says("is no open proposal")
+        .says("Open are, ");
     assert!(!quorum.kinds().contains(&"approval".to_owned()));
 }
 
@@ -303,7 +315,7 @@ fn roles_of_the_definition_are_proposed_and_new_people_approve_with_their_keys()
     std::fs::write(&keys, dave.private_openssh.as_bytes()).unwrap();
     std::fs::set_permissions(&keys, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     quorum.0.write("dave.pub", &dave.public_openssh);
-    let by_dave = ["phase", "approve", "--key", keys.to_str().unwrap()];
+    let by_dave = ["phase", "approve", "--yes", "--key", keys.to_str().unwrap()];
     quorum.run(&by_dave).ends(0).prints("1 approval missing");
     quorum.run_as("bob", &["phase", "approve"]).ends(0).says("Version 2 of the roles is in force");
     assert_eq!(quorum.kinds()[1..], ["proposal", "approval", "approval", "approval", "roles"]);
@@ -320,11 +332,61 @@ fn a_key_that_somebody_else_had_takes_back_what_it_signed() {
     let proposed = quorum.run_as("alice", &rotate).ends(0);
     proposed.prints("what it signed after entry 0 no longer counts");
     let open = quorum.run(&["phase", "status", "--format", "json"]).ends(0).json();
-    let roles = open["proposals"].as_array().unwrap().last().unwrap().clone();
-    let name = roles["entry"].to_string();
+    let change = open["proposals"].as_array().unwrap().last().unwrap().clone();
+    let name = change["entry"].to_string();
     quorum.run_as("bob", &["phase", "approve", &name]).ends(0).says("Version 2 of the roles");
     // What was proposed with that key has not been proposed.
     quorum.run_as("carol", &["phase", "approve"]).ends(6).says("nothing is proposed");
+    // A file that still has the old key does not bring it back.
+    let old = quorum.0.read(".phasegate/keys/evaluator.pub");
+    let old = old.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    quorum.0.write("pipeline/roles.toml", &roles(&LEADS, &[("evaluator", &old)]));
+    let back = quorum.run_as("alice", &["roles", "propose"]).ends(3);
+    back.says("of evaluator is not trusted since entry").says("pipeline/roles.toml");
+    quorum.run(&["report", "verify"]).ends(0);
+}
+
+#[test]
+fn what_a_stolen_key_moved_is_named_and_a_reset_revokes_it() {
+    let quorum = Quorum::new();
+    quorum.run(&["phase", "evaluate"]).ends(0);
+    let evaluation = EvaluationRef {
+        seq: quorum.kinds().len() as u64 - 1,
+        digest: quorum.last().parse().unwrap(),
+    };
+    let proposal = quorum.append(transition(evaluation.digest), BTreeMap::new());
+    for lead in ["alice", "bob"] {
+        let said = ["--without-recompute", "--statement", "I looked at it."];
+        quorum.run_as(lead, &[&["phase", "approve"][..], &said].concat()).ends(0);
+    }
+    let trusted = (quorum.kinds().len() - 1).to_string();
+    let moved = body::Advance {
+        phase: "small".parse().unwrap(),
+        track: Track::Internal,
+        from: "internal-soak".to_owned(),
+        to: "cleared".to_owned(),
+        evaluation,
+        proposal: Some(proposal),
+        reason: "A thief says so.".to_owned(),
+    };
+    quorum.append(moved, BTreeMap::new());
+    let fresh = ledger::keys::generate_ed25519(Some([9; 32])).unwrap();
+    quorum.0.write("fresh.pub", &fresh.public_openssh);
+    let rotate = ["roles", "rotate", "evaluator", "--to", "fresh.pub", "--last-trusted", &trusted];
+    quorum.run_as("alice", &rotate).ends(0).says("pipeline/roles.toml too");
+    let approved = quorum.run_as("bob", &["phase", "approve"]).ends(0);
+    approved.says("phase reset small").says("no longer trusted");
+    assert!(status_text(&quorum).contains("Nothing moves: what moved in entry"));
+    // The new key signs the reset that the message names.
+    quorum.0.write("fresh", &fresh.private_openssh);
+    let key = quorum.0.path("fresh");
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let mut reset = quorum.0.command(&["phase", "reset", "small", "--reason", "A stolen key."]);
+    let output = reset.env("PHASEGATE_SIGNING_KEY_FILE", &key).output().unwrap();
+    Answer::of(output).ends(0);
+    let status = quorum.run(&["phase", "status", "--format", "json"]).ends(0).json();
+    assert_eq!(status["to_revoke"], serde_json::json!([]), "{status}");
+    assert!(!status_text(&quorum).contains("Nothing moves"));
     quorum.run(&["report", "verify"]).ends(0);
 }
 
@@ -335,6 +397,9 @@ fn where_one_person_decides_it_is_done_at_once() {
     solo.waive("lead").ends(0).says("small/soak is waived until");
     let fresh = ledger::keys::generate_ed25519(Some([9; 32])).unwrap();
     solo.0.write("fresh.pub", &fresh.public_openssh);
+    let private = ["roles", "rotate", "evaluator", "--to", ".phasegate/keys/lead"];
+    let refused = solo.run_as("lead", &private).ends(2).says("it is a private key");
+    assert!(!refused.stderr.contains("PRIVATE KEY"), "{}", refused.stderr);
     let rotate = ["roles", "rotate", "evaluator", "--to", "fresh.pub"];
     solo.run_as("lead", &rotate).ends(0).says("Version 2 of the roles is in force");
     solo.run_as("lead", &["phase", "propose", "small"]).ends(6).says("one person decides alone");
@@ -363,6 +428,25 @@ impl Drop for Agent {
 }
 
 #[test]
+fn nothing_is_signed_before_somebody_was_asked() {
+    let quorum = Quorum::new();
+    quorum.deploy();
+    quorum.waive("alice").ends(0);
+    let before = quorum.kinds();
+    let asked = quorum.run(&["phase", "approve", "--as", "bob"]).ends(2);
+    asked.prints("small/soak is waived until").says("no terminal to ask on").says("--yes");
+    let withdraw = ["phase", "withdraw", "--as", "alice"];
+    quorum.run(&withdraw).ends(2).says("no terminal to ask on");
+    let waive = ["phase", "waive", "small/soak", "--until", "7d", "--name", "bob", "--reason", "x"];
+    let waived = quorum.run(&[&waive[..], &["--as", "carol"]].concat()).ends(2);
+    waived.prints("Bears it  bob").says("no terminal to ask on");
+    quorum.0.write("fresh.pub", &quorum.0.read(".phasegate/keys/evaluator.pub"));
+    let rotate = ["roles", "rotate", "carol", "--to", "fresh.pub", "--as", "alice"];
+    assert_ne!(quorum.run(&rotate).code, Some(0));
+    assert_eq!(quorum.kinds(), before);
+}
+
+#[test]
 fn a_key_that_only_an_agent_has_signs() {
     for tool in ["ssh-agent", "ssh-add", "ssh-keygen"] {
         if !has(tool, "a_key_that_only_an_agent_has_signs") {
@@ -386,7 +470,7 @@ fn a_key_that_only_an_agent_has_signs() {
         std::fs::remove_file(quorum.0.path(&format!(".phasegate/keys/{name}"))).unwrap();
     }
     quorum.run_as("alice", &["phase", "approve"]).ends(4).says("no key of alice is at hand");
-    let mut approve = quorum.0.command(&["phase", "approve", "--as", "alice"]);
+    let mut approve = quorum.0.command(&["phase", "approve", "--as", "alice", "--yes"]);
     let output = approve.env("SSH_AUTH_SOCK", &socket).output().unwrap();
     Answer::of(output).ends(0).says("Signing as alice").prints("approved by alice");
 }

@@ -69,6 +69,11 @@ fn a_network_lives_from_command_to_command() {
     assert!(nodes.iter().all(|node| node["state"] == "up"), "{status}");
     repository.run(&["deploy", "logs", ID, "--node", "validator-0"]).ends(0);
     repository.run(&["deploy", "logs", ID, "--node", "validator-9"]).ends(5);
+    // What is up is judged by one set of parameters: others are refused, and none means the same.
+    let other = ["deploy", "up", "small", "--plan", "--time-scale", "8"];
+    repository.run(&other).ends(6).says("is up with other parameters");
+    let same = ["deploy", "up", "small", "--plan"];
+    repository.run(&same).says("time runs 4 times faster");
     // Every command knows that its time runs faster: 20 minutes of soak are 5.
     let status = repository.run(&["phase", "status", "--format", "json"]).ends(0).json();
     let phase = &status["phases"][0];

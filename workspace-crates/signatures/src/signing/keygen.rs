@@ -75,6 +75,9 @@ impl Signer for SshKeygenSigner {
                 "ssh-keygen cannot be started ({error}); install OpenSSH 8.2 or newer"
             ))
         })?;
+        if std::os::unix::process::ExitStatusExt::signal(&ran.status).is_some() {
+            return Err(self.failed("ssh-keygen was stopped before it signed"));
+        }
         if !ran.status.success() {
             let said = String::from_utf8_lossy(&ran.stderr);
             let said = if watched { "its message is above" } else { said.trim() };

@@ -3,10 +3,13 @@
 use base::{Digest, Duration, PhaseId, Track, VerdictKind};
 use diagnostics::render::escape_line;
 use engine::state::State;
-use ledger::body::{Approval, EvaluationRef, Proposal, Proposed, ProposedTransition, Withdraw};
-use ledger::{Body, Roles};
+use ledger::body::{
+    Approval, EvaluationRef, Event, Proposal, Proposed, ProposedTransition, Withdraw,
+};
+use ledger::{Body, Roles, VerifiedEntry};
 
 use crate::commands::report::recompute;
+use crate::commands::roles;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::material::{Material, Where, read_bundle};
@@ -66,6 +69,9 @@ pub fn propose(world: &World, args: &ProposeArgs) -> Outcome {
     let mut book = Book::open(world)?;
     let person = args.signs.find(world, &[book.view().roles()])?;
     let who = person.id().clone();
+    let first = Proposed::Transition(transition(world, &book, &args.phase, &who)?);
+    print(&format!("Proposes  {}\n", proposals::what(&first)))?;
+    args.signs.agree(&person)?;
     let decide = |book: &Book| {
         let transition = transition(world, book, &args.phase, &who)?;
         Ok(Body::from(Proposal {
@@ -145,16 +151,24 @@ fn transition(
 
 /// Who operates the deployment: whoever signed that it was deployed.
 fn operator_of(book: &Book, track: Track, phase: &PhaseId) -> Option<base::PrincipalId> {
-    let mut newest = book.view().iter().rev();
-    let deployed = newest.find(|one| match &one.entry.body {
+    deployed(book, track, phase)?.0.signers.first().cloned()
+}
+
+/// What the newest entry says about a deployment of the track.
+fn deployed<'a>(
+    book: &'a Book,
+    track: Track,
+    phase: &PhaseId,
+) -> Option<(&'a VerifiedEntry, &'a Event)> {
+    book.view().iter().rev().find_map(|one| match &one.entry.body {
         Body::Event(event) => {
-            event.event == "deployed"
+            let is_it = event.event == "deployed"
                 && event.phase.as_ref() == Some(phase)
-                && event.track == Some(track)
+                && event.track == Some(track);
+            is_it.then_some((one, event))
         }
-        _ => false,
-    })?;
-    deployed.signers.first().cloned()
+        _ => None,
+    })
 }
 
 /// Approves a proposal, after what it rests on was judged again.
@@ -167,7 +181,6 @@ pub fn approve(world: &World, args: &ApproveArgs) -> Outcome {
         versions.push(&change.roles);
     }
     show(&book, &open)?;
-    let statement = checked(world, &book, &proposed, args)?;
     let person = args.signs.find(world, &versions)?;
     let role = role(&versions, &person, &proposed, args.role.as_deref())?;
     let who = person.id().clone();
@@ -176,6 +189,9 @@ pub fn approve(world: &World, args: &ApproveArgs) -> Outcome {
             "One person counts once; others approve it, or `phase withdraw` takes it back.",
         ));
     }
+    let statement = checked(world, &book, &proposed, args)?;
+    print(&format!("You say   {}\n", escape_line(&statement)))?;
+    args.signs.agree(&person)?;
     let digest = open.digest;
     let decide = |book: &Book| {
         // What came in between may have made it lapse.
@@ -195,7 +211,9 @@ pub fn approve(world: &World, args: &ApproveArgs) -> Outcome {
 pub fn conclude(book: &mut Book, person: &crate::people::Person, proposal: Digest) -> Outcome {
     if let Ok(open) = Open::named(book.view(), book.time(), Some(&proposal.to_string())) {
         let is_transition = matches!(open.consent.proposal.what, Proposed::Transition(_));
-        let aside = open.consent.aside.iter().find(|(who, _)| who == person.id());
+        // Of somebody who approved again, an earlier approval is aside and the newest counts.
+        let counts = open.consent.counted.contains(person.id());
+        let aside = open.consent.aside.iter().rfind(|(who, _)| !counts && who == person.id());
         if let Some((who, why)) = aside {
             say(format!("The approval of {who} is recorded, and does not count: {why}."));
         }
@@ -236,14 +254,17 @@ fn show(book: &Book, open: &Open) -> Outcome {
                     verdicts.join(", ")
                 ));
             }
+            // A soak that was shortened for a trial passes like any other.
+            let deployed = deployed(book, one.track, &one.phase);
+            let note = deployed.and_then(|(_, event)| event.detail["note"].as_str());
+            lines.extend(note.map(|note| format!("Note      {note}")));
             lines.push(format!("Operator  {}, whose approval does not count", one.operator));
         }
-        Proposed::Waiver(one) => {
-            lines.push(format!("Bears it  {}", one.names.join(", ")));
-            lines.push(format!("Only for  {}", super::waive::scope_text(&one.scope)));
-        }
+        Proposed::Waiver(one) => lines.extend(super::waive::terms(one)),
         Proposed::Roles(change) => {
-            lines.extend(crate::commands::roles::difference(book.view().roles(), change));
+            lines.extend(roles::difference(book.view().roles(), change));
+            let untrusted = roles::untrusted(book.view(), change);
+            lines.extend(untrusted.iter().map(|line| format!("Warning   {line}")));
         }
     }
     lines.push(format!("Lapses    {}", consent.proposal.expires));
@@ -355,6 +376,9 @@ pub fn withdraw(world: &World, args: &WithdrawArgs) -> Outcome {
             )),
         }
     };
+    decide(&book)?;
+    print(&format!("Withdraws the approval of {}\n", open.line()))?;
+    args.signs.agree(&person)?;
     book.append(person.signer(), &decide)?;
     say("Withdrawn.");
     match Open::named(book.view(), book.time(), Some(&digest.to_string())) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use base::{Duration, Instant, Outcome as GateOutcome, PhaseId, Subject};
+use diagnostics::render::escape_line;
 use engine::document;
 use ledger::Body;
 use ledger::body::{Approval, Proposal, Proposed, Waiver, WaiverScope};
@@ -11,8 +12,9 @@ use ledger::roles::LEAD;
 use super::agree::{PROPOSAL_LASTS, conclude};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::output::say;
+use crate::output::{print, say};
 use crate::people::As;
+use crate::proposals;
 use crate::signed::Book;
 use crate::world::{self, World};
 
@@ -38,7 +40,7 @@ pub struct Args {
 }
 
 /// What a waiver is limited to, in words.
-pub fn scope_text(scope: &WaiverScope) -> String {
+fn scope_text(scope: &WaiverScope) -> String {
     match scope {
         WaiverScope::Subject(subject) => {
             let artifacts: Vec<String> = subject
@@ -56,12 +58,30 @@ pub fn scope_text(scope: &WaiverScope) -> String {
     }
 }
 
+/// What a waiver says beside the gate and the reason, one line each.
+pub fn terms(waiver: &Waiver) -> [String; 2] {
+    [
+        format!("Bears it  {}", waiver.names.join(", ")),
+        format!("Only for  {}", scope_text(&waiver.scope)),
+    ]
+}
+
+fn shown(waiver: &Waiver) -> Vec<String> {
+    let what = proposals::what(&Proposed::Waiver(waiver.clone()));
+    [vec![format!("Waiver    {what}")], terms(waiver).to_vec()].concat()
+}
+
 /// Waives a gate: at once when one person decides, else it is proposed and approved.
 pub fn run(world: &World, args: &Args) -> Outcome {
     let until = until(&args.until, world::now())?;
     let mut book = Book::open(world)?;
     let waiver = waiver(world, &book, args, until)?;
     let person = args.signs.find(world, &[book.view().roles()])?;
+    for line in shown(&waiver) {
+        // A reason with a line of its own could pass for one of ours.
+        print(&format!("{}\n", escape_line(&line)))?;
+    }
+    args.signs.agree(&person)?;
     let alone = BTreeSet::from([person.id().clone()]);
     if book.view().roles().reaches_threshold(LEAD, &alone) {
         book.append(person.signer(), &|_| Ok(Body::from(waiver.clone())))?;

@@ -206,7 +206,7 @@ fn signer(files: &ReportFiles, statement: &[u8], roles: &Roles) -> Result<String
     });
     by.map(|(who, _)| who).ok_or_else(|| {
         refuse(format!("{} is not signed by an evaluator of this ledger", files.name()))
-            .hint("It was altered, or made by somebody else, or belongs to another ledger.")
+            .hint("It was altered, made by somebody else or with a key that is no longer trusted, or belongs to another ledger.")
     })
 }
 

@@ -130,7 +130,11 @@ fn opened(
             let Material { ledger, evidence, .. } = Material::of_bundle(bundle, expected)?;
             Ok((ledger, Some(evidence)))
         }
-        (None, None) => Ok((open(&world()?.root, expected)?, None)),
+        (None, None) => {
+            let named = "Name the clone of the ledger with --ledger, or run this in a repository with definitions.";
+            let world = world().map_err(|failure| failure.hint(named))?;
+            Ok((open(&world.root, expected)?, None))
+        }
     }
 }
 
