@@ -135,9 +135,11 @@ fn not_warm(start: Instant, warm_up: Duration, reach: Duration, until: Instant) 
     } else {
         format!("the first {warm_up} are warm-up")
     };
+    // Nobody reads microseconds of a wait.
+    let began = Instant::from_unix_millis(start.unix_millis() / 1_000 * 1_000);
+    let ran = Duration::from_seconds((until - start).millis() / 1_000);
     let reason = format!(
-        "The candidate had run since {start} for {}, and {why}, so there is nothing to judge yet.",
-        until - start
+        "The candidate had run since {began} for {ran}, and {why}, so there is nothing to judge yet."
     );
     Box::new(
         Judgement::inconclusive(reason).would_change(format!("Judge after {}.", start + warm_up)),
@@ -184,5 +186,21 @@ impl AfterEvent {
         }
         let data_from = deployment.started + reach;
         Ok(Span { from, until, data_from, warm_up: Duration::ZERO })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base::{Duration, Instant};
+
+    use super::not_warm;
+
+    #[test]
+    fn waits_are_told_in_whole_seconds() {
+        let start = Instant::from_unix_micros(1_767_225_606_961_697);
+        let minute = Duration::from_minutes(1);
+        let until = start + Duration::from_micros(12_038_303);
+        let reason = not_warm(start, minute, Duration::default(), until).reasons.remove(0);
+        assert!(reason.contains("since 2026-01-01T00:00:06Z for 12s, and"), "{reason}");
     }
 }

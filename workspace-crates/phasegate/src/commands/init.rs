@@ -145,7 +145,11 @@ impl Args {
         if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
             return Ok(Box::new(Terminal::new()?));
         }
-        Err(Failure::new(Exit::Usage, "there is no terminal to ask on").hint(
+        let failure = Failure::new(Exit::Usage, "there is no terminal to ask on");
+        if self.sign_genesis.is_some() {
+            return Err(failure.hint("Nothing was signed. --yes shows the entry and signs it."));
+        }
+        Err(failure.hint(
             "Add --yes, and what the defaults get wrong: --name, --title, --template, --lead, --evaluator-key, --partner, --policy, --threshold, --time-zone, --deploy, --evaluate, --announce, --release, --remote, --no-ledger. `phasegate init --help` explains them.",
         ))
     }
