@@ -105,8 +105,9 @@ impl Session {
     }
 }
 
-/// What a report says about changed parameters: a shortened soak is no soak of the programme.
-fn note(overrides: &Overrides) -> String {
+/// What a report says about changed parameters: a shortened soak is no soak of the programme. Empty
+/// when none was changed.
+pub fn note(overrides: &Overrides) -> String {
     let mut changes: Vec<String> =
         overrides.set.iter().map(|(name, value)| format!("`{name}` = {value}")).collect();
     if let Some(scale) = overrides.time_scale {
