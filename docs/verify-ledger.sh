@@ -260,6 +260,18 @@ def check_entry($all; $place; $facts; $before):
   def signed_by($lost; $seq):
     $all[:$seq][] | select(.seq > $lost.last_trusted and IN(.keys[]; $lost.fingerprint));
 
+  # These void entries with those that rest on them, whoever signed these: what carries out a void proposal, or
+  # one with a void approval, and advances that follow from a void evaluation.
+  def with_what_rests($void; $seq): reduce $all[:$seq][] as $one ({ void: $void, lost: {} };
+      $one.entry.body as $body | ($one.seq | tostring) as $at
+      | if ($one.entry.kind == "advance" and .void["\($body.evaluation.seq)"])
+          or ($one.entry.kind != "approval" and .lost[$body.proposal // ""]) then .void[$at] = true else . end
+      | if .void[$at] | not then .
+        elif $one.entry.kind == "proposal" then .lost[$one.digest] = true
+        elif $one.entry.kind == "approval" then .lost[$body.proposal] = true
+        else . end) | .void;
+  def lost($distrusts; $seq): reduce (($distrusts // [])[] as $lost | signed_by($lost; $seq).seq) as $at ({}; .["\($at)"] = true);
+
   def check_evaluation($reference): .seq as $seq | $all[$reference.seq] as $found
     | refers($reference.seq < $seq and $found.digest == $reference.digest and $found.entry.kind == "evaluation"
         and ($found | is_void | not); "an evaluation");
@@ -272,7 +284,8 @@ def check_entry($all; $place; $facts; $before):
           "the new roles still hold the distrusted key \($lost.fingerprint)")
         | need(any($all[:$seq][].keys[]; . == $lost.fingerprint);
             "the distrusted key \($lost.fingerprint) never signed here")
-        | need(all(signed_by($lost; $seq); .entry.kind != "roles" and .entry.kind != "genesis");
+        | with_what_rests(lost([$lost]; $seq); $seq) as $gone
+        | need(all($all[:$seq][] | select($gone["\(.seq)"]); .entry.kind != "roles" and .entry.kind != "genesis");
           "the key \($lost.fingerprint) set roles after its last trusted entry"));
 
   def check_waiver($waiver):
@@ -386,8 +399,9 @@ def check_entry($all; $place; $facts; $before):
   | check_place as $_ | check_signers as $_ | check_body
   | .seq as $seq | .entry.body as $body
   | if .entry.kind == "genesis" or .entry.kind == "roles" then
-      { roles: $body.roles, void: (reduce (($body.distrust // [])[] as $lost | signed_by($lost; $seq).seq) as $at
-        ($before.void; .["\($at)"] = true)) }
+      { roles: $body.roles, void: (if $body.distrust then with_what_rests($before.void + lost($body.distrust; $seq); $seq)
+            | with_entries(select($all[.key | tonumber].entry.kind | IN("roles", "genesis") | not))
+        else $before.void end) }
     else $before end;
 
 # The first entry that breaks a rule, or what there is to say about the ledger.

@@ -200,8 +200,8 @@ fn is_about(inputs: &SideInputs, judging: Judging<'_>) -> bool {
     inputs.phase == judging.phase.id && inputs.track == judging.track && inputs.side == judging.side
 }
 
-/// Why these inputs are not what was to be judged: that is the deployment that the ledger names, and of one that ended the observation
-/// that it names. What would be deployed is judged on the way in only.
+/// Why these inputs are not what was to be judged. That is the deployment that the ledger names, and
+/// of one that ended the observation that it names; a candidate is judged on the way in only.
 fn foreign_input(
     state: &State,
     inputs: &SideInputs,

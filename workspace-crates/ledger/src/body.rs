@@ -58,7 +58,7 @@ pub struct RolesChange {
     /// The new roles; their version is one more than before.
     pub roles: Roles,
     /// Keys that somebody else may have had. What they signed after their last trusted entry no
-    /// longer counts.
+    /// longer counts, and neither does what was carried out or advanced on the strength of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub distrust: Vec<Distrust>,
     /// Digest of the entry with the proposal that was approved; without one, the members of

@@ -257,9 +257,14 @@ impl VerifiedLedger {
             self.ring = ring;
         }
         if let Body::Roles(change) = &checked.entry.entry.body {
-            let void: Vec<u64> =
-                change.distrust.iter().flat_map(|key| self.signed_by(key)).collect();
-            self.void.extend(void);
+            let lost = change.distrust.iter().flat_map(|key| self.signed_by(key)).collect();
+            self.void = self.with_what_rests_on(self.void.union(&lost).copied().collect());
+            // No key is distrusted that roles rested on; what remains is somebody's consent to the
+            // very change that distrusts their key.
+            self.void = std::mem::take(&mut self.void)
+                .into_iter()
+                .filter(|seq| !self.sets_roles(*seq))
+                .collect();
         }
         self.later.push(checked.entry);
     }
@@ -270,8 +275,39 @@ impl VerifiedLedger {
         untrusted.filter(|one| one.keys.contains(&key.fingerprint)).map(|one| one.entry.seq)
     }
 
-    /// Whether the entry at `seq` no longer counts, because a key that signed it is not trusted
-    /// from before it on.
+    /// Whether the entry at `seq` brings roles.
+    fn sets_roles(&self, seq: u64) -> bool {
+        let body = self.get(seq).map(|one| &one.entry.body);
+        matches!(body, Some(Body::Genesis(_) | Body::Roles(_)))
+    }
+
+    /// These void entries with those that rest on them, whoever signed these: what carries out a
+    /// proposal that is void, or that somebody approved who no longer counts, and advances that follow
+    /// from a void evaluation.
+    fn with_what_rests_on(&self, mut void: BTreeSet<u64>) -> BTreeSet<u64> {
+        let mut proposals: BTreeSet<Digest> = BTreeSet::new();
+        for one in self.iter() {
+            let rests = match &one.entry.body {
+                Body::Advance(advance) if void.contains(&advance.evaluation.seq) => true,
+                body => body.carries_out().is_some_and(|digest| proposals.contains(&digest)),
+            };
+            if rests {
+                void.insert(one.entry.seq);
+            }
+            if !void.contains(&one.entry.seq) {
+                continue;
+            }
+            match &one.entry.body {
+                Body::Proposal(_) => proposals.insert(one.digest),
+                Body::Approval(approval) => proposals.insert(approval.proposal),
+                _ => false,
+            };
+        }
+        void
+    }
+
+    /// Whether the entry at `seq` no longer counts, because a key that signed it, or what it rests on,
+    /// is not trusted from before it on.
     #[must_use]
     pub fn is_void(&self, seq: u64) -> bool {
         self.void.contains(&seq)

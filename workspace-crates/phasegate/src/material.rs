@@ -45,7 +45,8 @@ impl Which {
         if let Some(seq) = self.entry {
             return Ok(seq);
         }
-        let newest = view.iter().rev().find(|one| match &one.entry.body {
+        let mut counted = view.iter().rev().filter(|one| !view.is_void(one.entry.seq));
+        let newest = counted.find(|one| match &one.entry.body {
             Body::Evaluation(judged) => self.week.as_ref().is_none_or(|week| judged.week == *week),
             _ => false,
         });

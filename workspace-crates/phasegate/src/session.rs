@@ -120,7 +120,8 @@ pub fn voids(view: &ledger::VerifiedLedger) -> Option<String> {
     ))
 }
 
-/// What a report says about changed parameters: a shortened soak is no soak of the programme.
+/// What a report says about changed parameters: a shortened soak is no soak of the programme. Empty
+/// when none was changed.
 pub fn note(overrides: &Overrides) -> String {
     let mut changes: Vec<String> =
         overrides.set.iter().map(|(name, value)| format!("`{name}` = {value}")).collect();

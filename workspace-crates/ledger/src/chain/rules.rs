@@ -431,16 +431,12 @@ fn check_distrust(
         return Err(field(format!("the key {} never signed here", key.fingerprint)));
     }
     // Roles that rested on the key cannot be undone from within: who decides would be open.
-    let roles_changed = ledger.signed_by(key).find(|seq| {
-        matches!(
-            ledger.get(*seq).map(|one| &one.entry.body),
-            Some(Body::Genesis(_) | Body::Roles(_))
-        )
-    });
+    let lost = ledger.with_what_rests_on(ledger.signed_by(key).collect());
+    let roles_changed = lost.into_iter().find(|seq| ledger.sets_roles(*seq));
     match roles_changed {
         None => Ok(()),
         Some(seq) => Err(field(format!(
-            "entry {seq:06} set roles with the key {}; trust it up to there at least, or open a new ledger",
+            "entry {seq:06} set roles on the strength of the key {}; trust it up to there at least, or open a new ledger",
             key.fingerprint
         ))),
     }

@@ -253,6 +253,33 @@ fn what_a_stolen_key_signed_no_longer_counts_and_its_advance_has_to_be_revoked()
 }
 
 #[test]
+fn what_others_carried_out_on_the_strength_of_a_stolen_key_does_not_count_either() {
+    let proposed = Proposed::new().approve(&["alice", "carol"]);
+    let (advance, mut chain) = (proposed.advance(), proposed.chain);
+    let advanced = chain.push(advance, &["ci"]);
+    let waived = chain.push(proposal_of(body::Proposed::Waiver(waiver())), &["ci"]);
+    for name in ["alice", "carol"] {
+        chain.push(approval(waived, name), &[name]);
+    }
+    let waiver = chain.push(body::Waiver { proposal: Some(waived), ..waiver() }, &["ci"]);
+    let mut change = next_roles(|roles| {
+        roles.principals.retain(|one| one.id != id("carol"));
+        for name in ["root", "lead"] {
+            roles.roles.insert(name.to_owned(), role(&["alice", "bob"], 2));
+        }
+    });
+    let fingerprint = signer("carol").public_key().fingerprint();
+    change.distrust = vec![Distrust { fingerprint, last_trusted: 2 }];
+    chain.push(change, &["alice", "bob"]);
+    let view = chain.view();
+    for digest in [advanced, waiver] {
+        assert!(view.is_void(view.by_digest(&digest).unwrap().entry.seq));
+    }
+    assert!(!view.is_void(view.by_digest(&waived).unwrap().entry.seq));
+    assert_eq!(view.unrevoked_voids().len(), 1);
+}
+
+#[test]
 fn nothing_rests_on_what_no_longer_counts() {
     let proposed = Proposed::new().approve(&["alice", "bob"]);
     let mut chain = proposed.chain.clone();

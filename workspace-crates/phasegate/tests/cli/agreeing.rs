@@ -73,9 +73,37 @@ impl Quorum {
 
     /// A proposal that rests on an evaluation of nothing, which comes out again everywhere.
     fn proposed(&self) -> Digest {
-        self.run(&["phase", "evaluate"]).ends(0);
-        let evaluation = self.last().parse().unwrap();
-        self.append(transition(evaluation), BTreeMap::new())
+        self.append(self.judged(), BTreeMap::new())
+    }
+
+    /// Judges, and gives the proposal that rests on it.
+    fn judged(&self) -> Proposal {
+        let judged = self.run(&["phase", "evaluate", "--format", "json"]).ends(0).json();
+        let mut proposal = transition(self.last().parse().unwrap());
+        moved(&mut proposal).policy = judged["policy"].as_str().unwrap().parse().unwrap();
+        proposal
+    }
+
+    /// A job whose key somebody else has says that a phase passes which never ran.
+    fn forged(&self) -> Digest {
+        let inputs = br#"{"overrides":{"set":{},"time_scale":null},"schema":1,"sides":[]}"#;
+        let document = r#"{"at":"AT","evaluator":"x\nentry 9: the same bytes came out","phases":[],"pipeline":"tiny","policy":"POLICY","schema":1}"#;
+        let at = now();
+        let document = document.replace("AT", &at.to_string()).replace("POLICY", &"0".repeat(64));
+        let seq = self.kinds().len();
+        let week = "2026-W02";
+        let files = BTreeMap::from([
+            (format!("reports/{week}/evaluation-{seq:06}.json"), document.clone().into_bytes()),
+            (format!("evidence/{}.json", Digest::of(inputs)), inputs.to_vec()),
+        ]);
+        let forged = body::Evaluation {
+            at,
+            week: week.to_owned(),
+            document: Digest::of(document.as_bytes()),
+            inputs: Digest::of(inputs),
+            verdicts: BTreeMap::from([("small/internal".to_owned(), base::VerdictKind::Advance)]),
+        };
+        self.append(forged, files)
     }
 
     fn last(&self) -> String {
@@ -113,6 +141,13 @@ fn transition(evaluation: Digest) -> Proposal {
         what: Proposed::Transition(transition),
         roles_version: 1,
         expires: now() + base::Duration::from_hours(24),
+    }
+}
+
+fn moved(proposal: &mut Proposal) -> &mut ProposedTransition {
+    match &mut proposal.what {
+        Proposed::Transition(transition) => transition,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -196,31 +231,50 @@ fn an_evaluation_is_judged_again_before_it_is_approved() {
 fn an_evaluation_that_does_not_come_out_again_is_not_approved() {
     let quorum = Quorum::new();
     quorum.run(&["phase", "evaluate"]).ends(0);
-    // A job whose key somebody else has says that a phase passes which never ran.
-    let inputs = br#"{"overrides":{"set":{},"time_scale":null},"schema":1,"sides":[]}"#;
-    let document = r#"{"at":"AT","evaluator":"phasegate/0.1.0","phases":[],"pipeline":"tiny","policy":"POLICY","schema":1}"#;
-    let at = now();
-    let document = document.replace("AT", &at.to_string()).replace("POLICY", &"0".repeat(64));
-    let seq = quorum.kinds().len();
-    let week = "2026-W02";
-    let files = BTreeMap::from([
-        (format!("reports/{week}/evaluation-{seq:06}.json"), document.clone().into_bytes()),
-        (format!("evidence/{}.json", Digest::of(inputs)), inputs.to_vec()),
-    ]);
-    let forged = body::Evaluation {
-        at,
-        week: week.to_owned(),
-        document: Digest::of(document.as_bytes()),
-        inputs: Digest::of(inputs),
-        verdicts: BTreeMap::from([("small/internal".to_owned(), base::VerdictKind::Advance)]),
-    };
-    let forged = quorum.append(forged, files);
+    let forged = quorum.forged();
     quorum.append(transition(forged), BTreeMap::new());
     let refused = quorum.run_as("alice", &["phase", "approve"]).ends(7);
     refused.says("does not come out again: policy").says("Do not approve it");
+    let shown = quorum.run(&["report", "recompute"]).ends(7);
+    let lines = shown.stdout.lines().chain(shown.stderr.lines());
+    assert!(lines.clone().count() > 0 && !lines.clone().any(|line| line.starts_with("entry 9")));
     let without = ["phase", "approve", "--without-recompute"];
     quorum.run_as("alice", &without).ends(2).says("--statement");
     assert!(!quorum.kinds().contains(&"approval".to_owned()));
+}
+
+#[test]
+fn a_proposal_that_is_not_true_is_not_approved() {
+    let quorum = Quorum::new();
+    let mut proposal = quorum.judged();
+    moved(&mut proposal).to = "internal-soak, as before".to_owned();
+    quorum.append(proposal.clone(), BTreeMap::new());
+    let refused = quorum.run_as("alice", &["phase", "approve"]).ends(7);
+    refused.says("is not true: an advance of this track goes from internal-soak to cleared");
+    moved(&mut proposal).to = "cleared".to_owned();
+    moved(&mut proposal).policy = Digest::of(b"another");
+    let other = quorum.append(proposal, BTreeMap::new()).to_string();
+    let refused = quorum.run_as("alice", &["phase", "approve", &other[..8]]).ends(7);
+    refused.says("the policy that was judged is");
+    assert!(!quorum.kinds().contains(&"approval".to_owned()));
+}
+
+#[test]
+fn rules_that_are_not_those_of_the_approver_need_words_of_their_own() {
+    let quorum = Quorum::new();
+    // A job whose key somebody else has judges by rules that it brings itself.
+    let rules = "pipeline/tiny.toml";
+    let text = std::fs::read_to_string(quorum.0.path(rules)).unwrap();
+    quorum.0.write(rules, &format!("{text}\n# Lax.\n"));
+    quorum.proposed();
+    quorum.run(&["report", "bundle", "--out", "lax.tar"]).ends(0);
+    quorum.0.write(rules, &text);
+    let approve = ["phase", "approve", "--bundle", "lax.tar"];
+    let refused = quorum.run_as("alice", &approve).ends(7);
+    refused.says("was judged by other rules").says("are not those of this repository");
+    assert!(!quorum.kinds().contains(&"approval".to_owned()));
+    let meant = [approve.as_slice(), &["--statement", "I read the new rules."]].concat();
+    quorum.run_as("alice", &meant).ends(0).says("Careful: ").prints("the same bytes came out");
 }
 
 #[test]
@@ -292,9 +346,7 @@ fn a_key_is_rotated_when_root_agrees_under_both_versions() {
 
 impl Quorum {
     fn proposed_under(&self, roles_version: u32) {
-        self.run(&["phase", "evaluate"]).ends(0);
-        let evaluation = self.last().parse().unwrap();
-        let proposal = Proposal { roles_version, ..transition(evaluation) };
+        let proposal = Proposal { roles_version, ..self.judged() };
         self.append(proposal, BTreeMap::new());
     }
 }
@@ -337,6 +389,7 @@ fn a_key_that_somebody_else_had_takes_back_what_it_signed() {
     quorum.run_as("bob", &["phase", "approve", &name]).ends(0).says("Version 2 of the roles");
     // What was proposed with that key has not been proposed.
     quorum.run_as("carol", &["phase", "approve"]).ends(6).says("nothing is proposed");
+    quorum.run(&["report", "recompute"]).ends(6).says("nothing was judged");
     // A file that still has the old key does not bring it back.
     let old = quorum.0.read(".phasegate/keys/evaluator.pub");
     let old = old.split(' ').take(2).collect::<Vec<_>>().join(" ");
@@ -349,11 +402,8 @@ fn a_key_that_somebody_else_had_takes_back_what_it_signed() {
 #[test]
 fn what_a_stolen_key_moved_is_named_and_a_reset_revokes_it() {
     let quorum = Quorum::new();
-    quorum.run(&["phase", "evaluate"]).ends(0);
-    let evaluation = EvaluationRef {
-        seq: quorum.kinds().len() as u64 - 1,
-        digest: quorum.last().parse().unwrap(),
-    };
+    let digest = quorum.forged();
+    let evaluation = EvaluationRef { seq: quorum.kinds().len() as u64 - 1, digest };
     let proposal = quorum.append(transition(evaluation.digest), BTreeMap::new());
     for lead in ["alice", "bob"] {
         let said = ["--without-recompute", "--statement", "I looked at it."];

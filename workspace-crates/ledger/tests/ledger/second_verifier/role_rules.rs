@@ -1,6 +1,6 @@
 //! Roles: which are acceptable, who may sign what, changes of roles, keys that are not trusted.
 
-use ledger::body::{Approval, Distrust, Proposed, RolesChange};
+use ledger::body::{Approval, Distrust, Proposal, Proposed, RolesChange};
 use ledger::keys::PublicKey;
 use ledger::{Policy, PrincipalKind, RawEntry, Roles, Signer as _};
 
@@ -8,7 +8,14 @@ use super::table::{Case, bad, bad_end, good, opened};
 use crate::world::*;
 
 pub fn cases() -> Vec<Case> {
-    let all = [acceptable(), key_cases(), change_cases(), takeover_cases(), distrust_cases()];
+    let all = [
+        acceptable(),
+        key_cases(),
+        change_cases(),
+        takeover_cases(),
+        distrust_cases(),
+        resting_cases(),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -217,6 +224,76 @@ fn stolen(last_trusted: u64) -> (Chain, base::Digest) {
     chain.push(carried_out(proposed, advance(1, judged)), &["ci"]);
     chain.push(distrusting(last_trusted, 2), &LEADS);
     (chain, judged)
+}
+
+/// Roles without carol, whose key was lost after `last_trusted`.
+fn without_carol(last_trusted: u64, version: u32) -> RolesChange {
+    let mut change = next_roles(|roles| {
+        roles.version = version;
+        roles.principals.retain(|one| one.id != id("carol"));
+        for name in ["root", "lead"] {
+            roles.roles.insert(name.to_owned(), role(&LEADS, 2));
+        }
+    });
+    let fingerprint = signer("carol").public_key().fingerprint();
+    change.distrust = vec![Distrust { fingerprint, last_trusted }];
+    change
+}
+
+/// What rests on a lost key, although others signed it.
+fn resting_cases() -> Vec<Case> {
+    let mut chain = Chain::new();
+    let judged = chain.push(evaluation(), &["ci"]);
+    let proposed = chain.push(proposal(judged), &["ci"]);
+    for name in ["alice", "carol"] {
+        chain.push(approval(proposed, name), &[name]);
+    }
+    chain.push(carried_out(proposed, advance(1, judged)), &["ci"]);
+    let again = |last_trusted, revokes: &[u64]| {
+        let mut chain = chain.clone();
+        chain.push(without_carol(last_trusted, 2), &LEADS);
+        let proposal = Proposal { roles_version: 2, ..proposal(judged) };
+        let proposed = chain.push(proposal, &["ci"]);
+        for name in LEADS {
+            chain.push(approval(proposed, name), &[name]);
+        }
+        chain.push(reset(revokes.to_vec()), &["ci"]);
+        chain.then(carried_out(proposed, advance(1, judged)), &["ci"])
+    };
+    // Carol consents to the change that lets her key go; that change stands whatever comes.
+    let mut gone = Chain::new();
+    gone.push(event("deploy"), &["ci"]);
+    gone.push(reset(Vec::new()), &["carol"]);
+    let change = without_carol(2, 2);
+    let proposed = gone.push(proposal_of(Proposed::Roles(change.clone())), &["alice"]);
+    for name in ["carol", "alice", "bob"] {
+        let consent = Approval { role: "root".to_owned(), ..approval(proposed, name) };
+        gone.push(consent, &[name]);
+    }
+    gone.push(RolesChange { proposal: Some(proposed), ..change }, &["alice"]);
+    let mut next = distrusting(1, 3);
+    next.roles.principals.retain(|one| one.id != id("carol"));
+    for name in ["root", "lead"] {
+        next.roles.roles.insert(name.to_owned(), role(&LEADS, 2));
+    }
+    let mut taken = Chain::new();
+    let proposed = taken.push(proposal_of(Proposed::Roles(next_roles(|_| {}))), &["alice"]);
+    for name in ["alice", "carol"] {
+        let consent = Approval { role: "root".to_owned(), ..approval(proposed, name) };
+        taken.push(consent, &[name]);
+    }
+    let carried = RolesChange { proposal: Some(proposed), ..next_roles(|_| {}) };
+    taken.push(carried, &["ci"]);
+    vec![
+        bad_end("an advance stands that a lost key approved", again(3, &[])),
+        good("an advance that a lost key approved is revoked", again(3, &[5])),
+        good("a lost key approved while it was trusted", again(4, &[])),
+        good("another key is lost after one that consented to its end", gone.then(next, &LEADS)),
+        bad_end("roles that a lost key approved", taken.then(without_carol(2, 3), &LEADS)),
+        good("roles that a key approved before it was lost", {
+            taken.then(without_carol(3, 3), &LEADS)
+        }),
+    ]
 }
 
 fn distrust_cases() -> Vec<Case> {

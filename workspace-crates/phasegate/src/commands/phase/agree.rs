@@ -2,6 +2,7 @@
 
 use base::{Digest, Duration, PhaseId, Track, VerdictKind};
 use diagnostics::render::escape_line;
+use engine::recompute::Recorded;
 use engine::state::State;
 use ledger::body::{
     Approval, EvaluationRef, Event, Proposal, Proposed, ProposedTransition, Withdraw,
@@ -16,6 +17,7 @@ use crate::material::{Material, Where, read_bundle};
 use crate::output::{print, say};
 use crate::people::As;
 use crate::proposals::{self, Open};
+use crate::session;
 use crate::signed::Book;
 use crate::world::World;
 
@@ -248,9 +250,10 @@ fn show(book: &Book, open: &Open) -> Outcome {
                 let verdicts: Vec<String> =
                     verdicts.map(|(track, verdict)| format!("{track}: {verdict}")).collect();
                 lines.push(format!(
-                    "Rests on  the evaluation of {} in entry {}: {}",
+                    "Rests on  the evaluation of {} in entry {}, judged at {}: {}",
                     evaluation.week,
                     judged.entry.seq,
+                    evaluation.at,
                     verdicts.join(", ")
                 ));
             }
@@ -305,6 +308,8 @@ fn checked(
         )
         .hint("Ask for one that was made after the proposal."));
     };
+    let recorded = engine::recompute::read(&material.ledger, seq)?;
+    check_rules(world, &recorded, said.is_some())?;
     let again = recompute::one(&material, seq).map_err(|failure| Failure {
         hint: Some("Its evidence is not here. Ask whoever runs the weekly job for `report bundle`, and name the file with --bundle; or say --without-recompute and, with --statement, what you checked instead.".to_owned()),
         ..failure
@@ -317,8 +322,54 @@ fn checked(
         )
         .hint("Do not approve it. `cargo xtask report recompute` shows every difference."));
     }
+    check_terms(transition, &recorded)?;
     print(&format!("Again     the same bytes came out: {}\n", again.recomputed))?;
     Ok(said.unwrap_or_else(|| RECOMPUTED.to_owned()))
+}
+
+/// The rules that were judged by are the entry's own claim: whoever has the evaluator's key can pin
+/// lax ones, and change parameters. Unless they are the rules here, people say why they agree.
+fn check_rules(world: &World, recorded: &Recorded, is_explained: bool) -> Result<(), Failure> {
+    let here = world.pins()?;
+    let mut surprises = Vec::new();
+    if (&here.pipeline, &here.stages) != (&recorded.pins.pipeline, &recorded.pins.stages) {
+        surprises.push("its `pipeline/` or `stages/` are not those of this repository".to_owned());
+    }
+    let changes = session::note(engine::recompute::overrides(recorded));
+    if !changes.is_empty() {
+        surprises.push(changes);
+    }
+    if surprises.is_empty() {
+        return Ok(());
+    }
+    let found = format!(
+        "the evaluation in entry {} was judged by other rules: {}",
+        recorded.seq,
+        surprises.join("; ")
+    );
+    if is_explained {
+        say(format!("Careful: {found}"));
+        return Ok(());
+    }
+    Err(Failure::new(Exit::NotVerified, found).hint(
+        "Bring this repository to the commit that was judged by. If the difference is meant, say with --statement why you approve it.",
+    ))
+}
+
+/// What the proposal says about the move is what the move is.
+fn check_terms(proposed: &ProposedTransition, recorded: &Recorded) -> Result<(), Failure> {
+    let refuse = |why: String| {
+        Err(Failure::new(Exit::NotVerified, format!("the proposal is not true: {why}"))
+            .hint("Do not approve it. Ask who signed it."))
+    };
+    let (from, to) = engine::states(proposed.track);
+    if (proposed.from.as_str(), proposed.to.as_str()) != (from, to) {
+        return refuse(format!("an advance of this track goes from {from} to {to}"));
+    }
+    if proposed.policy != recorded.evaluation.policy {
+        return refuse(format!("the policy that was judged is {}", recorded.evaluation.policy));
+    }
+    Ok(())
 }
 
 /// The role in which a person approves.

@@ -125,13 +125,13 @@ fn refuse(why: String) -> Failure {
 
 /// The entry that published the report of the evaluation in entry `seq`, and the report's folder.
 pub fn announced(view: &VerifiedLedger, seq: u64) -> Option<(u64, String)> {
-    let found = view.iter().find_map(|one| match &one.entry.body {
+    let mut counted = view.iter().filter(|one| !view.is_void(one.entry.seq));
+    counted.find_map(|one| match &one.entry.body {
         Body::Event(event) if event.event == "announced" && event.detail["evaluation"] == seq => {
             Some((one.entry.seq, event.detail["folder"].as_str()?.to_owned()))
         }
         _ => None,
-    });
-    found.filter(|(seq, _)| !view.is_void(*seq))
+    })
 }
 
 /// Checks a report against a ledger that verified: signature and role, files, and that it is about
@@ -167,7 +167,8 @@ pub fn report(
         return Err(refuse("the ledger has no such evaluation".to_owned()));
     };
     check_summary(summary, view, evaluation)?;
-    let later = view.iter().rev().find_map(|one| match &one.entry.body {
+    let mut counted = view.iter().rev().filter(|one| !view.is_void(one.entry.seq));
+    let later = counted.find_map(|one| match &one.entry.body {
         Body::Evaluation(later) if one.entry.seq > judged.entry.seq => Some(later.week.clone()),
         _ => None,
     });

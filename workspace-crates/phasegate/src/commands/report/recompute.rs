@@ -1,5 +1,6 @@
 //! `report recompute`: judge again what was judged.
 
+use diagnostics::render::escape_line;
 use engine::recompute::{self, Recomputed};
 use ledger::Body;
 
@@ -16,6 +17,7 @@ pub fn run(material: &Material, which: &Which, all: bool, format: Format) -> Out
         (true, _) => view
             .iter()
             .filter(|one| matches!(one.entry.body, Body::Evaluation(_)))
+            .filter(|one| !view.is_void(one.entry.seq))
             .map(|one| one.entry.seq)
             .collect(),
         // A bundle has the evidence of one evaluation.
@@ -59,7 +61,8 @@ fn show(again: &Recomputed) -> Outcome {
     if again.evaluator_then != again.evaluator_now {
         say(format!(
             "It was judged by {}, and this is {}: a difference may come from there.",
-            again.evaluator_then, again.evaluator_now
+            escape_line(&again.evaluator_then),
+            again.evaluator_now
         ));
     }
     if again.is_same() {
@@ -71,7 +74,8 @@ fn show(again: &Recomputed) -> Outcome {
         "entry {seq} judged at {at}: other bytes came out, {recomputed} instead of {recorded}\n"
     ))?;
     for difference in &again.differences {
-        print(&format!("  {}\n", difference))?;
+        // A recorded reason with a line of its own could pass for an answer of ours.
+        print(&format!("  {}\n", escape_line(&difference.to_string())))?;
     }
     Ok(Exit::NotVerified)
 }
