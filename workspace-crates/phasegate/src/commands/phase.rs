@@ -1,6 +1,7 @@
 //! `phase`: where phases stand and why; move them; do what is due.
 
 pub mod agree;
+mod checked;
 pub mod waive;
 
 use std::path::PathBuf;

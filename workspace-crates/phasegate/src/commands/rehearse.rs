@@ -117,6 +117,7 @@ pub fn run(world: &World, args: &Args) -> Outcome {
         faults: planned,
         watch_after_soak: Some(WATCH_AFTER_SOAK),
         publish: Some(out.join("reports")),
+        place: String::new(),
         overrides,
         note: NOTE.to_owned(),
     };

@@ -2,30 +2,24 @@
 
 use base::{Digest, Duration, PhaseId, Track, VerdictKind};
 use diagnostics::render::escape_line;
-use engine::recompute::Recorded;
 use engine::state::State;
 use ledger::body::{
     Approval, EvaluationRef, Event, Proposal, Proposed, ProposedTransition, Withdraw,
 };
 use ledger::{Body, Roles, VerifiedEntry};
 
-use crate::commands::report::recompute;
+use super::checked;
 use crate::commands::roles;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::material::{Material, Where, read_bundle};
 use crate::output::{print, say};
 use crate::people::As;
 use crate::proposals::{self, Open};
-use crate::session;
 use crate::signed::Book;
 use crate::world::World;
 
 /// A proposal lapses after this, the longest that the ledger allows.
 pub const PROPOSAL_LASTS: Duration = Duration::from_hours(14 * 24);
-
-/// What an approval says when nobody says anything else, after the evaluation was judged again.
-const RECOMPUTED: &str = "I judged the evaluation again from its evidence and got the same bytes.";
 
 /// What `phase propose` is asked.
 #[derive(Debug, clap::Args)]
@@ -48,13 +42,13 @@ pub struct ApproveArgs {
     role: Option<String>,
     /// What you checked, in your words, for the ledger
     #[arg(long, value_name = "TEXT")]
-    statement: Option<String>,
+    pub(super) statement: Option<String>,
     /// Judge the evaluation again from this bundle, when its evidence is on another machine
     #[arg(long, value_name = "BUNDLE")]
-    bundle: Option<std::path::PathBuf>,
+    pub(super) bundle: Option<std::path::PathBuf>,
     /// Approve although nothing was judged again; say with --statement what you checked instead
     #[arg(long, requires = "statement", conflicts_with = "bundle")]
-    without_recompute: bool,
+    pub(super) without_recompute: bool,
 }
 
 /// What `phase withdraw` is asked.
@@ -191,7 +185,7 @@ pub fn approve(world: &World, args: &ApproveArgs) -> Outcome {
             "One person counts once; others approve it, or `phase withdraw` takes it back.",
         ));
     }
-    let statement = checked(world, &book, &proposed, args)?;
+    let statement = checked::statement(world, &book, &proposed, args)?;
     print(&format!("You say   {}\n", escape_line(&statement)))?;
     args.signs.agree(&person)?;
     let digest = open.digest;
@@ -277,99 +271,6 @@ fn show(book: &Book, open: &Open) -> Outcome {
         print(&format!("{}\n", escape_line(&line)))?;
     }
     Ok(Exit::Done)
-}
-
-/// What the approval will say. An evaluation is judged again first: a job whose key somebody else
-/// has may have recorded anything.
-fn checked(
-    world: &World,
-    book: &Book,
-    proposed: &Proposed,
-    args: &ApproveArgs,
-) -> Result<String, Failure> {
-    let said = args.statement.clone().filter(|text| !text.trim().is_empty());
-    let Proposed::Transition(transition) = proposed else {
-        return Ok(said.unwrap_or_else(|| "I have read it and agree.".to_owned()));
-    };
-    if args.without_recompute {
-        say("Nothing was judged again (--without-recompute).");
-        return said
-            .ok_or_else(|| Failure::new(Exit::Usage, "say what you checked, with --statement"));
-    }
-    let material = match &args.bundle {
-        Some(path) => Material::of_bundle(&read_bundle(path)?, &ledger::Expectations::default())?,
-        None => Material::open(&Where::default(), || Ok(world.clone()))?,
-    };
-    let judged = material.ledger.view().by_digest(&transition.evaluation).map(|one| one.entry.seq);
-    let Some(seq) = judged else {
-        return Err(Failure::new(
-            Exit::NotVerified,
-            format!("the bundle does not have the evaluation of {}", book.view().pipeline()),
-        )
-        .hint("Ask for one that was made after the proposal."));
-    };
-    let recorded = engine::recompute::read(&material.ledger, seq)?;
-    check_rules(world, &recorded, said.is_some())?;
-    let again = recompute::one(&material, seq).map_err(|failure| Failure {
-        hint: Some("Its evidence is not here. Ask whoever runs the weekly job for `report bundle`, and name the file with --bundle; or say --without-recompute and, with --statement, what you checked instead.".to_owned()),
-        ..failure
-    })?;
-    if !again.is_same() {
-        let first = again.differences.first().map(ToString::to_string).unwrap_or_default();
-        return Err(Failure::new(
-            Exit::NotVerified,
-            format!("the evaluation in entry {seq} does not come out again: {first}"),
-        )
-        .hint("Do not approve it. `cargo xtask report recompute` shows every difference."));
-    }
-    check_terms(transition, &recorded)?;
-    print(&format!("Again     the same bytes came out: {}\n", again.recomputed))?;
-    Ok(said.unwrap_or_else(|| RECOMPUTED.to_owned()))
-}
-
-/// The rules that were judged by are the entry's own claim: whoever has the evaluator's key can pin
-/// lax ones, and change parameters. Unless they are the rules here, people say why they agree.
-fn check_rules(world: &World, recorded: &Recorded, is_explained: bool) -> Result<(), Failure> {
-    let here = world.pins()?;
-    let mut surprises = Vec::new();
-    if (&here.pipeline, &here.stages) != (&recorded.pins.pipeline, &recorded.pins.stages) {
-        surprises.push("its `pipeline/` or `stages/` are not those of this repository".to_owned());
-    }
-    let changes = session::note(engine::recompute::overrides(recorded));
-    if !changes.is_empty() {
-        surprises.push(changes);
-    }
-    if surprises.is_empty() {
-        return Ok(());
-    }
-    let found = format!(
-        "the evaluation in entry {} was judged by other rules: {}",
-        recorded.seq,
-        surprises.join("; ")
-    );
-    if is_explained {
-        say(format!("Careful: {found}"));
-        return Ok(());
-    }
-    Err(Failure::new(Exit::NotVerified, found).hint(
-        "Bring this repository to the commit that was judged by. If the difference is meant, say with --statement why you approve it.",
-    ))
-}
-
-/// What the proposal says about the move is what the move is.
-fn check_terms(proposed: &ProposedTransition, recorded: &Recorded) -> Result<(), Failure> {
-    let refuse = |why: String| {
-        Err(Failure::new(Exit::NotVerified, format!("the proposal is not true: {why}"))
-            .hint("Do not approve it. Ask who signed it."))
-    };
-    let (from, to) = engine::states(proposed.track);
-    if (proposed.from.as_str(), proposed.to.as_str()) != (from, to) {
-        return refuse(format!("an advance of this track goes from {from} to {to}"));
-    }
-    if proposed.policy != recorded.evaluation.policy {
-        return refuse(format!("the policy that was judged is {}", recorded.evaluation.policy));
-    }
-    Ok(())
 }
 
 /// The role in which a person approves.

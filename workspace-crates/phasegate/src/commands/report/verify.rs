@@ -203,7 +203,7 @@ fn show_report(found: &FoundReport, evidence: Option<&FoundEvidence>) -> Result<
         }
         (None, Some(until)) => format!("the newest, and it stands until {until}"),
     };
-    lines.push(format!("age       {}; {freshness}", found.age));
+    lines.push(format!("age       {}; {freshness}", age(found.age)));
     if let Some(evidence) = evidence {
         let all = evidence.at_hand + evidence.missing.len();
         let pieces = count(all, "piece", "pieces");
@@ -213,4 +213,12 @@ fn show_report(found: &FoundReport, evidence: Option<&FoundEvidence>) -> Result<
         print(&format!("{line}\n"))?;
     }
     Ok(())
+}
+
+/// An age as people say it: whole days from two days on.
+fn age(age: base::Duration) -> String {
+    match age.hours() {
+        hours if hours >= 48.0 => format!("{:.0} days", (hours / 24.0).floor()),
+        _ => age.to_string(),
+    }
 }
