@@ -61,6 +61,9 @@ pub struct Setup<'a> {
     pub watch_after_soak: Option<Duration>,
     /// Where reports are written besides the ledger.
     pub publish: Option<PathBuf>,
+    /// Names the place whose driver runs the networks, where several could: a program elsewhere
+    /// leaves them alone. Empty when there is one place only.
+    pub place: String,
     /// Changes to the parameters that `pipeline` was checked with.
     pub overrides: Overrides,
     /// A sentence for the first page of reports that says what is not real about this run.

@@ -61,6 +61,16 @@ pub enum EngineError {
         /// What there is.
         known: String,
     },
+    /// A network that a program in another place runs.
+    #[error(
+        "`{deployment}` runs in another place (`{place}`), and only from there it is seen and taken down. Run the weekly job there; when that place is lost, `phasegate deploy down {deployment}` says so"
+    )]
+    Elsewhere {
+        /// The deployment.
+        deployment: base::DeploymentId,
+        /// The place that the ledger names.
+        place: String,
+    },
     /// A transition that the state does not allow.
     #[error("{phase} cannot {what}: {why}")]
     NotNow {

@@ -60,6 +60,8 @@ pub struct Deployed {
     pub driver: String,
     /// What is not real about it, for reports; empty when nothing.
     pub note: String,
+    /// The place whose driver runs it; empty where there is one place only.
+    pub place: String,
     /// When it was taken down.
     pub ended: Option<Instant>,
     /// The sealed observation, once it was taken down.
@@ -435,6 +437,7 @@ impl State {
                     subject: subject.clone(),
                     driver: event.detail["driver"].as_str().unwrap_or_default().to_owned(),
                     note: event.detail["note"].as_str().unwrap_or_default().to_owned(),
+                    place: event.detail["place"].as_str().unwrap_or_default().to_owned(),
                     ended: None,
                     sealed: None,
                 });

@@ -181,6 +181,12 @@ impl<S: LedgerStore> Engine<'_, S> {
     /// then goes on with what is left, instead of failing at every tick.
     pub(crate) fn restore(&mut self, state: &State, now: Instant) -> Result<(), EngineError> {
         let known = self.setup.driver.list()?;
+        // What another place runs looks lost from here, and is not.
+        let elsewhere = |one: &&Deployed| !one.place.is_empty() && one.place != self.setup.place;
+        if let Some(deployed) = state.live().map(|(_, _, deployed)| deployed).find(elsewhere) {
+            let (deployment, place) = (deployed.id.clone(), deployed.place.clone());
+            return Err(EngineError::Elsewhere { deployment, place });
+        }
         for (phase, track, deployed) in state.live() {
             if known.iter().any(|status| status.deployment == deployed.id) {
                 continue;
@@ -336,8 +342,10 @@ impl<S: LedgerStore> Engine<'_, S> {
         event.detail = json!({
             "driver": self.setup.driver.name(), "started": started, "text": text,
         });
-        if !self.setup.note.is_empty() {
-            event.detail["note"] = json!(self.setup.note);
+        for (name, text) in [("note", &self.setup.note), ("place", &self.setup.place)] {
+            if !text.is_empty() {
+                event.detail[name] = json!(text);
+            }
         }
         self.append(now, event, [], BTreeMap::new())?;
         self.happened(now, Some(&phase.id), Some(track), "deployed", text);

@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use base::Duration;
 use common::{Fake, World, at, phase, train, when};
-use engine::Engine;
 use engine::state::Standing;
+use engine::{Engine, EngineError};
 
 #[test]
 fn a_second_tick_finds_everything_done() {
@@ -138,4 +138,25 @@ fn a_failed_gate_resets_during_a_freeze_too() {
     frozen.tick_until(when(2, "mon"));
     assert_eq!(frozen.state().standing(&phase("first")), Standing::Ready);
     assert!(frozen.trace().iter().any(|line| line.contains("reset first/public")));
+}
+
+#[test]
+fn a_network_of_another_place_is_left_alone_until_somebody_says_that_it_is_lost() {
+    let world = World::new();
+    world.place.replace("one".to_owned());
+    world.tick_until(when(1, "thu"));
+    let before = world.trace();
+    let now = when(1, "mon");
+    // Another clone, whose driver knows nothing of these networks.
+    world.place.replace("two".to_owned());
+    let up = std::mem::take(&mut world.networks.borrow_mut().up);
+    let refused = world.try_tick(now).unwrap_err();
+    assert!(matches!(refused, EngineError::Elsewhere { .. }), "{refused}");
+    assert!(refused.to_string().contains("`first.internal.1` runs in another place (`one`)"));
+    assert_eq!(world.trace(), before, "nothing is recorded from elsewhere");
+    // Where it runs, all goes on.
+    world.place.replace("one".to_owned());
+    world.networks.borrow_mut().up = up;
+    world.tick(now);
+    assert!(world.trace().iter().any(|line| line.contains(" advance first/internal")));
 }

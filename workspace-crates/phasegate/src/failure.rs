@@ -57,7 +57,7 @@ impl From<engine::EngineError> for Failure {
         use engine::EngineError as E;
         let exit = match &error {
             E::Ledger(_) | E::LedgerStore(_) | E::Signing(_) | E::Evaluation { .. } => Exit::Ledger,
-            E::Driver(_) => Exit::Deployment,
+            E::Driver(_) | E::Elsewhere { .. } => Exit::Deployment,
             E::Definition(_) => Exit::Definition,
             E::UnknownPhase { .. } => Exit::Usage,
             E::NotNow { .. } => Exit::NotNow,

@@ -98,6 +98,7 @@ impl Session {
             faults: Vec::new(),
             watch_after_soak: None,
             publish: Some(self.world.state_dir().join("reports")),
+            place: place(&self.world),
             overrides: self.overrides.clone(),
             note: note(&self.overrides),
         };
@@ -135,6 +136,16 @@ pub fn note(overrides: &Overrides) -> String {
         "The parameters of this run were changed ({}), so it says nothing about the programme's own thresholds.",
         changes.join(", ")
     )
+}
+
+/// The name of this clone on this machine: networks of processes run in one of them. A digest, so
+/// that a public ledger tells nothing about either.
+fn place(world: &World) -> String {
+    let machine = std::fs::read("/etc/machine-id").or_else(|_| std::fs::read("/etc/hostname"));
+    let root = world.root.canonicalize().unwrap_or_else(|_| world.root.clone());
+    let mut name = machine.unwrap_or_default();
+    name.extend(root.as_os_str().as_encoded_bytes());
+    base::Digest::of(&name).short()
 }
 
 /// The driver of deployments in real time.

@@ -81,6 +81,7 @@ pub struct World {
     pub evidence: evidence::MemoryStore,
     pub networks: Rc<RefCell<Networks>>,
     pub guide: Rc<Cell<bool>>,
+    pub place: RefCell<String>,
 }
 
 impl World {
@@ -133,6 +134,7 @@ impl World {
             evidence: evidence::MemoryStore::new(),
             networks: Rc::default(),
             guide: Rc::new(Cell::new(true)),
+            place: RefCell::default(),
         };
         world.create();
         world
@@ -254,6 +256,7 @@ impl World {
             faults: Vec::new(),
             watch_after_soak: None,
             publish: None,
+            place: self.place.borrow().clone(),
             overrides: Overrides::default(),
             note: String::new(),
         }
