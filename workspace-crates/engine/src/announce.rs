@@ -1,6 +1,6 @@
 //! The weekly report: built, signed, kept in the ledger, written where it is published.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use base::{Digest, Instant, PhaseId, Track};
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::engine::Engine;
 use crate::state::{Judged, PhaseState, Standing, State, verdict_of};
-use crate::{EngineError, document};
+use crate::{EngineError, document, recompute};
 
 /// The type of a DSSE payload that is an in-toto statement.
 const IN_TOTO: &str = "application/vnd.in-toto+json";
@@ -96,7 +96,7 @@ impl<S: LedgerStore> Engine<'_, S> {
             phases: rows.map(|phase| self.phase_row(state, phase, evaluation)).collect(),
             answers: self.answers(state)?,
             solo: view.is_solo(),
-            host: self.host(evaluation),
+            host: self.host(judged)?,
             ledger: LedgerState {
                 genesis: view.genesis().digest,
                 head: before.digest,
@@ -228,18 +228,23 @@ impl<S: LedgerStore> Engine<'_, S> {
         Ok(answers)
     }
 
-    fn host(&self, evaluation: &Evaluation) -> Host {
-        let evidence = evaluation.phases.iter().flat_map(|phase| &phase.findings);
-        let records = evidence.flat_map(|finding| &finding.evidence);
-        let crypto = records
-            .filter_map(|digest| self.setup.evidence.get_record(digest).ok())
-            .find_map(|record| record.origin.crypto);
-        Host {
+    /// What the networks ran on that were judged, by the observations that were judged.
+    fn host(&self, judged: &Judged) -> Result<Host, EngineError> {
+        let recorded = recompute::read(self.ledger(), judged.seq)?;
+        let mut signatures = BTreeSet::new();
+        for observation in recorded.inputs.sides.iter().filter_map(|side| side.observation) {
+            signatures.extend(self.setup.evidence.get_record(&observation)?.origin.crypto);
+        }
+        let signatures: Vec<String> = signatures.into_iter().collect();
+        Ok(Host {
             name: self.setup.driver.name().to_owned(),
             simulated: self.setup.driver.capabilities().virtual_time,
-            signatures: crypto.unwrap_or_else(|| "not known".to_owned()),
+            signatures: match signatures.is_empty() {
+                true => "not known".to_owned(),
+                false => signatures.join(", "),
+            },
             epoch_evidence: EpochEvidence::SignedReExecution,
-        }
+        })
     }
 
     /// What happened, and what the plan says comes next.

@@ -71,6 +71,8 @@ fn each_evaluation_is_reported_once_and_the_report_verifies() {
     let keys: Vec<PublicKey> = vec![world.keys["ci"].public_key().clone()];
     for week in ["2026-W03", "2026-W04"] {
         let file = |name: &str| world.file(&format!("reports/{week}/{name}")).unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&file("report.json")).unwrap();
+        assert_eq!(report["host"]["signatures"], "keyed-hash", "{}", report["host"]);
         let statement = file("statement.json");
         let signature = file("statement.json.sig");
         verify_detached(&keys, REPORT_NAMESPACE, &statement, &signature).unwrap();
