@@ -9,7 +9,6 @@ use ledger::{LedgerStore, chain};
 
 use crate::decide::{self, Transition};
 use crate::engine::Engine;
-use crate::tick::PROPOSAL_LASTS;
 use crate::{EngineError, document};
 
 /// Whether the leads agree to one transition.
@@ -144,7 +143,7 @@ impl<S: LedgerStore> Engine<'_, S> {
         let proposal = body::Proposal {
             what: Proposed::Transition(transition),
             roles_version: self.ledger().view().roles().version,
-            expires: now + PROPOSAL_LASTS,
+            expires: now + chain::PROPOSAL_LASTS_MAX,
         };
         self.append(now, proposal, [], BTreeMap::new())
     }

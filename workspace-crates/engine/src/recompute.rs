@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use base::{Digest, GateId, Instant, PhaseId, Track, canonical_json};
-use definition::{Overrides, Pipeline, Side};
+use definition::{Pipeline, Side};
 use evidence::Store;
 use gates::{Evaluation, Finding, PhaseEvaluation, judge_phase};
 use ledger::store::evidence_path;
@@ -188,12 +188,6 @@ pub fn recompute<S: LedgerStore>(
         evaluator_now: EVALUATOR.to_owned(),
         differences: differences(&recorded.evaluation, &again),
     })
-}
-
-/// The changes that the definition has to be checked with, to be that of `recorded`.
-#[must_use]
-pub fn overrides(recorded: &Recorded) -> &Overrides {
-    &recorded.inputs.overrides
 }
 
 fn is_about(inputs: &SideInputs, judging: Judging<'_>) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use base::{Digest, Duration, Instant, PhaseId, Track, VerdictKind};
+use base::{Digest, Instant, PhaseId, Track, VerdictKind};
 use calendar::{Due, Handling};
 use definition::{EventKind, Phase, Side};
 use deployment::Progress;
@@ -16,9 +16,6 @@ use crate::engine::Engine;
 use crate::gather::Judging;
 use crate::state::{Deployed, Standing, State};
 use crate::{EngineError, document};
-
-/// A proposal lapses after this, the longest that the ledger allows.
-pub(crate) const PROPOSAL_LASTS: Duration = Duration::from_hours(14 * 24);
 
 /// Why the network of a track that advanced is taken down.
 pub(crate) const PASSED: &str = "The track has passed; its network is taken down.";

@@ -6,6 +6,25 @@
 //!
 //! Architecture invariant: nothing that ships depends on this crate.
 
+/// The words of a target for JSON: its own, then those that every reader of JSON has to stand.
+macro_rules! json_words {
+    ($($own:literal),* $(,)?) => {
+        &[
+            $($own,)*
+            "null",
+            "true",
+            "\\u0000",
+            "\\ud800",
+            "[[[[",
+            "{\"a\":",
+            "1E400",
+            "-0",
+            "18446744073709551616",
+            "\u{feff}",
+        ]
+    };
+}
+
 pub mod mutate;
 mod random;
 mod targets;

@@ -22,6 +22,7 @@ use crate::store::RawEntry;
 
 pub use consent::{Aside, Consent, Lapse, Share};
 pub use error::{ChainError, Fault};
+pub use rules::{PROPOSAL_LASTS_MAX, WAIVER_LASTS_MAX};
 
 /// What a reader knows about a ledger from elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

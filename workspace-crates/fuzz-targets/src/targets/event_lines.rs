@@ -10,23 +10,13 @@ pub const TARGET: Target = Target {
     run,
     seeds,
     repair: crate::no_repair,
-    words: &[
+    words: json_words![
         "\n",
         "\r\n",
         "\n\n",
         "{\"at\":\"2026-01-08T15:00:00Z\",\"name\":\"x\"}",
         "\"node\":\"",
         "\"attributes\":{",
-        "null",
-        "true",
-        "\\u0000",
-        "\\ud800",
-        "[[[[",
-        "{\"a\":",
-        "1E400",
-        "-0",
-        "18446744073709551616",
-        "\u{feff}",
     ],
 };
 

@@ -10,7 +10,7 @@ pub const TARGET: Target = Target {
     run,
     seeds,
     repair: crate::no_repair,
-    words: &[
+    words: json_words![
         "\"kind\":\"document\"",
         "\"kind\":\"issues\"",
         "\"kind\":\"probe\"",
@@ -18,16 +18,6 @@ pub const TARGET: Target = Target {
         "\"problem\":{\"kind\":\"malformed\",\"text\":\"\"}",
         "\"external\":{\"location\":\"../x\"",
         "\"schema\":2",
-        "null",
-        "true",
-        "\\u0000",
-        "\\ud800",
-        "[[[[",
-        "{\"a\":",
-        "1E400",
-        "-0",
-        "18446744073709551616",
-        "\u{feff}",
     ],
 };
 

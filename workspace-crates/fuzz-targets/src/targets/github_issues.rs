@@ -10,7 +10,7 @@ pub const TARGET: Target = Target {
     run,
     seeds,
     repair: crate::no_repair,
-    words: &[
+    words: json_words![
         "\"pull_request\":{}",
         "\"state\":\"open\"",
         "\"state_reason\":\"not_planned\"",
@@ -19,16 +19,6 @@ pub const TARGET: Target = Target {
         "\"closed_at\":\"",
         "\"number\":",
         "},{",
-        "null",
-        "true",
-        "\\u0000",
-        "\\ud800",
-        "[[[[",
-        "{\"a\":",
-        "1E400",
-        "-0",
-        "18446744073709551616",
-        "\u{feff}",
     ],
 };
 

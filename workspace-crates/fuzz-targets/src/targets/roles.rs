@@ -16,7 +16,7 @@ pub const TARGET: Target = Target {
     run,
     seeds,
     repair: crate::no_repair,
-    words: &[
+    words: json_words![
         "\"version\":0",
         "\"policy\":\"solo\"",
         "\"principals\":[",
@@ -27,16 +27,6 @@ pub const TARGET: Target = Target {
         "\"threshold\":4294967295",
         "\\n",
         " # ",
-        "null",
-        "true",
-        "\\u0000",
-        "\\ud800",
-        "[[[[",
-        "{\"a\":",
-        "1E400",
-        "-0",
-        "18446744073709551616",
-        "\u{feff}",
     ],
 };
 

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::{Digest, Instant, PrincipalId};
+use base::{Digest, Instant, PhaseId, PrincipalId, Track};
 
-use super::VerifiedLedger;
+use super::{VerifiedEntry, VerifiedLedger};
 use crate::body::{
     Approval, Body, DEPLOYED, Proposal, Proposed, ProposedTransition, RolesChange, Waiver,
 };
@@ -207,18 +207,24 @@ impl VerifiedLedger {
         std::iter::once(self.roles()).chain(proposed)
     }
 
-    /// Whether `who` operates what would move: by the proposal's word, and by the newest entry that
-    /// says who deployed it, so that nobody gets around it by naming somebody else.
-    fn operates(&self, transition: &ProposedTransition, who: &PrincipalId) -> bool {
-        let deployed = self.iter().rev().find(|one| match &one.entry.body {
+    /// The newest entry that counts and says that this track of a phase was deployed.
+    #[must_use]
+    pub fn deployed(&self, phase: &PhaseId, track: Track) -> Option<&VerifiedEntry> {
+        self.iter().rev().find(|one| match &one.entry.body {
             Body::Event(event) => {
                 event.event == DEPLOYED
-                    && event.phase.as_ref() == Some(&transition.phase)
-                    && event.track == Some(transition.track)
+                    && event.phase.as_ref() == Some(phase)
+                    && event.track == Some(track)
                     && !self.is_void(one.entry.seq)
             }
             _ => false,
-        });
+        })
+    }
+
+    /// Whether `who` operates what would move: by the proposal's word, and by the newest entry that
+    /// says who deployed it, so that nobody gets around it by naming somebody else.
+    fn operates(&self, transition: &ProposedTransition, who: &PrincipalId) -> bool {
+        let deployed = self.deployed(&transition.phase, transition.track);
         transition.operator == *who || deployed.is_some_and(|one| one.signers.contains(who))
     }
 

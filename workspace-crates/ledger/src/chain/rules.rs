@@ -14,6 +14,11 @@ use crate::entry::Entry;
 use crate::keys::PublicKey;
 use crate::roles::{EVALUATOR, KeyRing, LEAD, ROOT, Roles};
 
+/// The longest that a proposal can be open.
+pub const PROPOSAL_LASTS_MAX: Duration = Duration::from_hours(24 * PROPOSAL_DAYS_MAX);
+/// The longest that a waiver can count.
+pub const WAIVER_LASTS_MAX: Duration = Duration::from_hours(24 * WAIVER_DAYS_MAX);
+
 /// A proposal lapses after this many days at the latest.
 const PROPOSAL_DAYS_MAX: i64 = 14;
 /// A waiver lapses after this many days at the latest.

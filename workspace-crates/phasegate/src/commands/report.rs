@@ -100,6 +100,14 @@ pub fn run(global: &Global, command: &Command) -> Outcome {
     }
 }
 
+/// Writes one file as the files of reports are written: no reader sees it torn.
+fn write_file(path: &Path, bytes: Vec<u8>) -> Result<(), Failure> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let files = BTreeMap::from([(name, bytes)]);
+    Ok(engine::write_files(folder.unwrap_or(Path::new(".")), &files)?)
+}
+
 fn build(world: &World, out: &Path) -> Outcome {
     let (mut session, ledger) = Session::open_to_judge(world, None)?;
     let engine = session.engine(ledger)?;

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use base::PrincipalId;
 use clap::Subcommand;
 use definition::Overrides;
-use ledger::body::{Approval, Distrust, Proposal, Proposed, RolesChange};
+use ledger::body::{Distrust, Proposed, RolesChange};
+use ledger::chain::PROPOSAL_LASTS_MAX;
 use ledger::keys::PublicKey;
 use ledger::roles::ROOT;
 use ledger::{Body, Policy, PrincipalKind, Roles, VerifiedLedger};
 
-use crate::commands::phase::agree::{PROPOSAL_LASTS, conclude};
+use crate::commands::phase::agree::propose_own;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Format, print, print_json, say, table};
@@ -214,29 +215,8 @@ fn submit(world: &World, book: &mut Book, signs: &As, change: RolesChange) -> Ou
         book.say_what_follows();
         return Ok(Exit::Done);
     }
-    let propose = |book: &Book| {
-        Ok(Body::from(Proposal {
-            what: Proposed::Roles(change.clone()),
-            roles_version: book.view().roles().version,
-            expires: book.time() + PROPOSAL_LASTS,
-        }))
-    };
-    let proposal = book.append(person.signer(), &propose)?;
-    if in_force.is_member(ROOT, person.id()) || change.roles.is_member(ROOT, person.id()) {
-        let approve = |_: &Book| {
-            Ok(Body::from(Approval {
-                proposal,
-                principal: person.id().clone(),
-                role: ROOT.to_owned(),
-                statement: "I propose it.".to_owned(),
-            }))
-        };
-        book.append(person.signer(), &approve)?;
-    }
-    say(
-        "Proposed. `cargo xtask phase approve` approves it; it needs `root` under the old and under the new roles.",
-    );
-    conclude(book, &person, proposal)
+    let expires = book.time() + PROPOSAL_LASTS_MAX;
+    propose_own(book, &person, &Proposed::Roles(change), expires)
 }
 
 /// Keys that a change of roles would give back although they are not trusted, one sentence each.

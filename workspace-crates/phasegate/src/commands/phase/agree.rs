@@ -1,25 +1,21 @@
 //! `phase propose`, `phase approve`, `phase withdraw`: what leads agree to.
 
-use base::{Digest, Duration, PhaseId, Track, VerdictKind};
+use base::{Digest, Instant, PhaseId, Track, VerdictKind};
 use diagnostics::render::escape_line;
 use engine::state::State;
-use ledger::body::{
-    Approval, EvaluationRef, Event, Proposal, Proposed, ProposedTransition, Withdraw,
-};
-use ledger::{Body, Roles, VerifiedEntry};
+use ledger::body::{Approval, EvaluationRef, Proposal, Proposed, ProposedTransition, Withdraw};
+use ledger::chain::PROPOSAL_LASTS_MAX;
+use ledger::{Body, Roles};
 
 use super::checked;
 use crate::commands::roles;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::output::{print, say};
-use crate::people::As;
+use crate::people::{As, Person};
 use crate::proposals::{self, Open};
 use crate::signed::Book;
 use crate::world::World;
-
-/// A proposal lapses after this, the longest that the ledger allows.
-pub const PROPOSAL_LASTS: Duration = Duration::from_hours(14 * 24);
 
 /// What `phase propose` is asked.
 #[derive(Debug, clap::Args)]
@@ -73,7 +69,7 @@ pub fn propose(world: &World, args: &ProposeArgs) -> Outcome {
         Ok(Body::from(Proposal {
             what: Proposed::Transition(transition),
             roles_version: book.view().roles().version,
-            expires: book.time() + PROPOSAL_LASTS,
+            expires: book.time() + PROPOSAL_LASTS_MAX,
         }))
     };
     let digest = book.append(person.signer(), &decide)?;
@@ -147,24 +143,7 @@ fn transition(
 
 /// Who operates the deployment: whoever signed that it was deployed.
 fn operator_of(book: &Book, track: Track, phase: &PhaseId) -> Option<base::PrincipalId> {
-    deployed(book, track, phase)?.0.signers.first().cloned()
-}
-
-/// What the newest entry says about a deployment of the track.
-fn deployed<'a>(
-    book: &'a Book,
-    track: Track,
-    phase: &PhaseId,
-) -> Option<(&'a VerifiedEntry, &'a Event)> {
-    book.view().iter().rev().find_map(|one| match &one.entry.body {
-        Body::Event(event) => {
-            let is_it = event.event == "deployed"
-                && event.phase.as_ref() == Some(phase)
-                && event.track == Some(track);
-            is_it.then_some((one, event))
-        }
-        _ => None,
-    })
+    book.view().deployed(phase, track)?.signers.first().cloned()
 }
 
 /// Approves a proposal, after what it rests on was judged again.
@@ -203,8 +182,47 @@ pub fn approve(world: &World, args: &ApproveArgs) -> Outcome {
     conclude(&mut book, &person, digest)
 }
 
+/// Proposes a waiver or a change of roles, which lapses at `expires`, approves it where the person
+/// may, and carries it out when that is enough.
+pub fn propose_own(book: &mut Book, person: &Person, what: &Proposed, expires: Instant) -> Outcome {
+    let propose = |book: &Book| {
+        Ok(Body::from(Proposal {
+            what: what.clone(),
+            roles_version: book.view().roles().version,
+            expires,
+        }))
+    };
+    let in_force = book.view().roles().clone();
+    let proposal = book.append(person.signer(), &propose)?;
+    let role = what.decided_by();
+    let approve = |_: &Book| {
+        Ok(Body::from(Approval {
+            proposal,
+            principal: person.id().clone(),
+            role: role.to_owned(),
+            statement: "I propose it.".to_owned(),
+        }))
+    };
+    let is_new_member = match what {
+        Proposed::Roles(change) => change.roles.is_member(role, person.id()),
+        Proposed::Transition(_) | Proposed::Waiver(_) => false,
+    };
+    if is_new_member || in_force.is_member(role, person.id()) {
+        book.append(person.signer(), &approve)?;
+    }
+    say(match what {
+        Proposed::Roles(_) => {
+            "Proposed. `cargo xtask phase approve` approves it; it needs `root` under the old and under the new roles."
+        }
+        Proposed::Transition(_) | Proposed::Waiver(_) => {
+            "Proposed. `cargo xtask phase approve` approves it."
+        }
+    });
+    conclude(book, person, proposal)
+}
+
 /// Carries out what is ready, and says what is still missing.
-pub fn conclude(book: &mut Book, person: &crate::people::Person, proposal: Digest) -> Outcome {
+fn conclude(book: &mut Book, person: &Person, proposal: Digest) -> Outcome {
     if let Ok(open) = Open::named(book.view(), book.time(), Some(&proposal.to_string())) {
         let is_transition = matches!(open.consent.proposal.what, Proposed::Transition(_));
         // Of somebody who approved again, an earlier approval is aside and the newest counts.
@@ -252,8 +270,11 @@ fn show(book: &Book, open: &Open) -> Outcome {
                 ));
             }
             // A soak that was shortened for a trial passes like any other.
-            let deployed = deployed(book, one.track, &one.phase);
-            let note = deployed.and_then(|(_, event)| event.detail["note"].as_str());
+            let deployed = book.view().deployed(&one.phase, one.track);
+            let note = deployed.and_then(|deployed| match &deployed.entry.body {
+                Body::Event(event) => event.detail["note"].as_str(),
+                _ => None,
+            });
             lines.extend(note.map(|note| format!("Note      {note}")));
             lines.push(format!("Operator  {}, whose approval does not count", one.operator));
         }
@@ -276,7 +297,7 @@ fn show(book: &Book, open: &Open) -> Outcome {
 /// The role in which a person approves.
 fn role(
     versions: &[&Roles],
-    person: &crate::people::Person,
+    person: &Person,
     proposed: &Proposed,
     named: Option<&str>,
 ) -> Result<String, Failure> {

@@ -72,7 +72,7 @@ fn check_rules(world: &World, recorded: &Recorded, is_explained: bool) -> Result
     if (&here.pipeline, &here.stages) != (&recorded.pins.pipeline, &recorded.pins.stages) {
         surprises.push("its `pipeline/` or `stages/` are not those of this repository".to_owned());
     }
-    let changes = session::note(engine::recompute::overrides(recorded));
+    let changes = session::note(&recorded.inputs.overrides);
     if !changes.is_empty() {
         surprises.push(changes);
     }

@@ -6,10 +6,11 @@ use base::{Duration, Instant, Outcome as GateOutcome, PhaseId, Subject};
 use diagnostics::render::escape_line;
 use engine::document;
 use ledger::Body;
-use ledger::body::{Approval, Proposal, Proposed, Waiver, WaiverScope};
+use ledger::body::{Proposed, Waiver, WaiverScope};
+use ledger::chain::{PROPOSAL_LASTS_MAX, WAIVER_LASTS_MAX};
 use ledger::roles::LEAD;
 
-use super::agree::{PROPOSAL_LASTS, conclude};
+use super::agree::propose_own;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::output::{print, say};
@@ -88,27 +89,8 @@ pub fn run(world: &World, args: &Args) -> Outcome {
         say(format!("{}/{} is waived until {until}.", waiver.phase, waiver.gate));
         return Ok(Exit::Done);
     }
-    let propose = |book: &Book| {
-        Ok(Body::from(Proposal {
-            what: Proposed::Waiver(waiver.clone()),
-            roles_version: book.view().roles().version,
-            expires: (book.time() + PROPOSAL_LASTS).min(until),
-        }))
-    };
-    let proposal = book.append(person.signer(), &propose)?;
-    let approve = |_: &Book| {
-        Ok(Body::from(Approval {
-            proposal,
-            principal: person.id().clone(),
-            role: LEAD.to_owned(),
-            statement: "I propose it.".to_owned(),
-        }))
-    };
-    if book.view().roles().is_member(LEAD, person.id()) {
-        book.append(person.signer(), &approve)?;
-    }
-    say("Proposed. `cargo xtask phase approve` approves it.");
-    conclude(&mut book, &person, proposal)
+    let expires = (book.time() + PROPOSAL_LASTS_MAX).min(until);
+    propose_own(&mut book, &person, &Proposed::Waiver(waiver), expires)
 }
 
 fn until(text: &str, now: Instant) -> Result<Instant, Failure> {
@@ -148,7 +130,7 @@ fn waiver(world: &World, book: &Book, args: &Args, until: Instant) -> Result<Wai
         true => WaiverScope::Configuration(configuration),
         false => WaiverScope::Subject(subject),
     };
-    if until - book.time() > Duration::from_hours(30 * 24) || until <= book.time() {
+    if until - book.time() > WAIVER_LASTS_MAX || until <= book.time() {
         return Err(Failure::new(Exit::Usage, format!("a waiver until {until} is not possible"))
             .hint("It ends after now, and at most 30 days later."));
     }

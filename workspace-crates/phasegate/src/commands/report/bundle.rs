@@ -20,18 +20,14 @@ const SCRIPT: &str = include_str!("../../../../../docs/verify-ledger.sh");
 pub fn run(material: &Material, which: &Which, out: &Path) -> Outcome {
     let bundle = collect(material, which)?;
     let bytes = bundle.to_bytes().map_err(|error| Failure::of(Exit::File, &error))?;
-    let draft = out.with_extension("draft");
-    let written = std::fs::write(&draft, &bytes).and_then(|()| std::fs::rename(&draft, out));
-    written.map_err(|error| {
-        let _ = std::fs::remove_file(&draft);
-        Failure::file("write", out, &error)
-    })?;
+    let size_bytes = bytes.len();
+    super::write_file(out, bytes)?;
     let About { week, evaluation, .. } = &bundle.about;
     say(format!(
         "The evaluation of {week} (entry {}) with its evidence: {}, {} kB.",
         evaluation.seq,
         count(bundle.len(), "file", "files"),
-        bytes.len().div_ceil(1_000)
+        size_bytes.div_ceil(1_000)
     ));
     print(&format!("{}\n", out.display()))
 }

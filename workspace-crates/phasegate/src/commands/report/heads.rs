@@ -50,8 +50,5 @@ pub fn remember(file: &Path, view: &VerifiedLedger) -> Result<(), Failure> {
     if heads.insert(view.genesis().digest, newest) == Some(newest) {
         return Ok(());
     }
-    let draft = file.with_extension("draft");
-    let bytes = base::canonical_json(&heads)?;
-    let written = std::fs::write(&draft, bytes).and_then(|()| std::fs::rename(&draft, file));
-    written.map_err(|error| Failure::file("write", file, &error))
+    super::write_file(file, base::canonical_json(&heads)?)
 }
